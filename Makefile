@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people; `Kbuild` is what the kernel's build reads.
+#
+#   make                    the modules, for Debian's packaged kernel
+#   make KDIR=DIR           the modules, for the kernel built or prepared in DIR
+#   make modules_install    installs them (INSTALL_MOD_PATH=DIR, KDIR=DIR)
+#   make demo               a guest on a mediated VF, in the rig
+#   make test               everything below
+#   make check unit kunit system
+#   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug]
+#   make clean              removes what was built; the cache stays
+
+KERNEL ?= stock
+
+all: modules
+
+modules:
+	@scripts/build $(if $(KDIR),--kdir "$(KDIR)",$(KERNEL))
+
+modules_install:
+	@scripts/build --install "$(INSTALL_MOD_PATH)" $(if $(KDIR),--kdir "$(KDIR)",$(KERNEL))
+
+demo:
+	@scripts/demo
+
+test:
+	@scripts/test check unit kunit system
+
+check unit kunit system:
+	@scripts/test $@
+
+soak:
+	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)"
+
+clean:
+	@rm -rf build 2>/dev/null || sudo rm -rf build
+
+.PHONY: all modules modules_install demo test check unit kunit system soak clean

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct ethtool_ops` over safe Rust.
+//!
+//! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
+
+use super::{
+    bindings,
+    netdev::{
+        operations,
+        Operations, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings as kernel_bindings,
+    error::from_result,
+    prelude::*, //
+};
+
+/// What `ethtool` asks. Called with the RTNL held; may sleep.
+pub(crate) trait EthtoolOperations {
+    /// Name of the driver, of up to 31 bytes.
+    const DRIVER: &'static CStr;
+
+    /// Names of the counters that [`counters`](Self::counters) fills in, each of up to 31
+    /// bytes.
+    const COUNTERS: &'static [&'static str];
+
+    /// The bus address of the device.
+    fn bus_info(&self) -> &CStr;
+
+    /// Fills in the counters; the slice is as long as [`COUNTERS`](Self::COUNTERS).
+    fn counters(&self, values: &mut [u64]);
+
+    /// The state of the link.
+    fn link(&self) -> LinkReport;
+
+    /// Negotiates the link anew.
+    fn restart_negotiation(&self) -> Result;
+}
+
+/// A speed that a copper port knows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Speed {
+    /// 10 Mb/s.
+    Ten,
+    /// 100 Mb/s.
+    Hundred,
+    /// 1000 Mb/s.
+    Thousand,
+}
+
+impl Speed {
+    /// In Mb/s.
+    pub(crate) fn mbps(self) -> u32 {
+        match self {
+            Self::Ten => 10,
+            Self::Hundred => 100,
+            Self::Thousand => 1000,
+        }
+    }
+}
+
+/// State of a copper port's link.
+#[derive(Clone, Copy)]
+pub(crate) struct LinkReport {
+    /// Speed and whether full duplex, if there is a link.
+    pub(crate) up: Option<(Speed, bool)>,
+    /// Address of the PHY.
+    pub(crate) phy: u8,
+}
+
+/// Holder of the operations of `T`.
+pub(super) struct Table<T>(PhantomData<T>);
+
+impl<T: Operations> Table<T> {
+    /// The operations.
+    pub(super) const OPS: &'static bindings::ethtool_ops = {
+        // SAFETY: All members are integers, pointers and optional functions, for which
+        // zero is none.
+        const NONE: bindings::ethtool_ops = unsafe { core::mem::zeroed() };
+        &bindings::ethtool_ops {
+            get_drvinfo: Some(get_drvinfo::<T>),
+            get_link: Some(bindings::ethtool_op_get_link),
+            get_link_ksettings: Some(get_link_ksettings::<T>),
+            nway_reset: Some(nway_reset::<T>),
+            get_strings: Some(get_strings::<T>),
+            get_sset_count: Some(get_sset_count::<T>),
+            get_ethtool_stats: Some(get_ethtool_stats::<T>),
+            ..NONE
+        }
+    };
+}
+
+/// Copies a string into a zeroed array of C characters that ends in one more zero.
+fn copy(to: &mut [c_char], from: &[u8]) {
+    let room = to.len().saturating_sub(1);
+    for (to, from) in to.iter_mut().take(room).zip(from) {
+        *to = *from;
+    }
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_drvinfo<T: Operations>(
+    dev: *mut bindings::net_device,
+    info: *mut kernel_bindings::ethtool_drvinfo,
+) {
+    // SAFETY: The core calls the operations of registered devices; `info` is the caller's,
+    // zeroed.
+    let (ops, info) = unsafe { (operations::<T>(dev), &mut *info) };
+    copy(&mut info.driver, T::DRIVER.to_bytes());
+    copy(&mut info.bus_info, ops.bus_info().to_bytes());
+}
+
+/// Advertises what a copper port of up to 1000 Mb/s knows.
+fn add_modes(mask: &mut [c_ulong]) {
+    // SUPPORTED_{10,100}baseT_{Half,Full}, 1000baseT_Full, Autoneg and TP: the lowest bits
+    // are those of the legacy masks.
+    if let Some(word) = mask.first_mut() {
+        *word |= 0b1111 | 1 << 5 | 1 << 6 | 1 << 7;
+    }
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_link_ksettings<T: Operations>(
+    dev: *mut bindings::net_device,
+    settings: *mut kernel_bindings::ethtool_link_ksettings,
+) -> c_int {
+    // SAFETY: As above; `settings` is the caller's, zeroed.
+    let (ops, settings) = unsafe { (operations::<T>(dev), &mut *settings) };
+    let link = ops.link();
+    settings.base.phy_address = link.phy;
+    settings.base.port = PORT_TP;
+    settings.base.autoneg = AUTONEG_ENABLE;
+    (settings.base.speed, settings.base.duplex) = match link.up {
+        Some((speed, full)) => (speed.mbps(), u8::from(full)),
+        None => (SPEED_UNKNOWN, DUPLEX_UNKNOWN),
+    };
+    add_modes(&mut settings.link_modes.supported);
+    add_modes(&mut settings.link_modes.advertising);
+    0
+}
+
+const PORT_TP: u8 = 0;
+const AUTONEG_ENABLE: u8 = 1;
+const SPEED_UNKNOWN: u32 = u32::MAX;
+const DUPLEX_UNKNOWN: u8 = u8::MAX;
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn nway_reset<T: Operations>(dev: *mut bindings::net_device) -> c_int {
+    // SAFETY: As above.
+    let ops = unsafe { operations::<T>(dev) };
+    from_result(|| ops.restart_negotiation().map(|()| 0))
+}
+
+const STRING: usize = 32;
+
+fn is_counters(set: u32) -> bool {
+    set == kernel_bindings::ethtool_stringset_ETH_SS_STATS
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_strings<T: Operations>(
+    _dev: *mut bindings::net_device,
+    set: u32,
+    data: *mut u8,
+) {
+    if !is_counters(set) {
+        return;
+    }
+    // SAFETY: The caller has room for as many names as `get_sset_count` says.
+    let data = unsafe { core::slice::from_raw_parts_mut(data, T::COUNTERS.len() * STRING) };
+    for (to, name) in data.chunks_exact_mut(STRING).zip(T::COUNTERS) {
+        to.fill(0);
+        copy(to, name.as_bytes());
+    }
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_sset_count<T: Operations>(
+    _dev: *mut bindings::net_device,
+    set: c_int,
+) -> c_int {
+    from_result(|| {
+        if is_counters(u32::try_from(set)?) {
+            Ok(c_int::try_from(T::COUNTERS.len())?)
+        } else {
+            Err(EOPNOTSUPP)
+        }
+    })
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_ethtool_stats<T: Operations>(
+    dev: *mut bindings::net_device,
+    _stats: *mut kernel_bindings::ethtool_stats,
+    data: *mut u64,
+) {
+    // SAFETY: As above; the caller has room for as many values as `get_sset_count` says.
+    unsafe {
+        let values = core::slice::from_raw_parts_mut(data, T::COUNTERS.len());
+        operations::<T>(dev).counters(values);
+    }
+}

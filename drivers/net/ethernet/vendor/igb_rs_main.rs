@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `igb_rs.ko`: PF driver for the Intel 82576 and provider of its VFs.
+
+use kernel::prelude::*;
+
+mod abi {
+    mod bindings;
+    pub(crate) mod dma;
+    pub(crate) mod errno;
+    pub(crate) mod ethtool;
+    pub(crate) mod init;
+    pub(crate) mod irq;
+    pub(crate) mod lock;
+    pub(crate) mod napi;
+    pub(crate) mod netdev;
+    pub(crate) mod netdev_vf;
+    pub(crate) mod pci;
+    pub(crate) mod pci_errors;
+    pub(crate) mod provider;
+    pub(crate) mod skb;
+    pub(crate) mod work;
+}
+mod netdev {
+    pub(crate) mod counters;
+    pub(crate) mod descriptor;
+    pub(crate) mod filter_table;
+    pub(crate) mod frame;
+    pub(crate) mod interface;
+    pub(crate) mod ops;
+    pub(crate) mod queue;
+    pub(crate) mod ring;
+    pub(crate) mod rx;
+    pub(crate) mod tx;
+    pub(crate) mod vf_settings;
+}
+mod pf {
+    pub(crate) mod driver;
+    pub(crate) mod filters;
+    pub(crate) mod interrupt;
+    pub(crate) mod link;
+    pub(crate) mod phy;
+    pub(crate) mod pool;
+    pub(crate) mod port;
+    pub(crate) mod reset;
+}
+mod provider {
+    pub(crate) mod mediate;
+}
+mod regs;
+mod vf {
+    pub(crate) mod control;
+    mod filters;
+    pub(crate) mod logic;
+    mod mailbox;
+    mod service;
+    pub(crate) mod sriov;
+    mod vfs;
+}
+
+/// Driver and provider, in the order in which they are torn down: the driver
+/// first, so that every PF is gone when the provider unregisters.
+#[pin_data]
+struct IgbModule {
+    #[pin]
+    _driver: kernel::driver::Registration<abi::pci::Adapter<pf::driver::IgbDriver>>,
+    _provider: abi::provider::Registration,
+}
+
+impl kernel::InPlaceModule for IgbModule {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _provider: abi::provider::Registration::new()?,
+            _driver <- kernel::driver::Registration::new(
+                <Self as kernel::ModuleMetadata>::NAME,
+                module,
+            ),
+        })
+    }
+}
+
+module! {
+    type: IgbModule,
+    name: "igb_rs",
+    authors: ["The vf-mediate authors"],
+    description: "Intel 82576 PF driver with mediated VFs",
+    license: "GPL",
+}

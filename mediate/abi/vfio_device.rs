@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vfio-pci variant driver's device: `struct vfio_device_ops` over safe Rust.
+//!
+//! Whatever [`Operations`] does not answer itself is vfio-pci-core's answer.
+//!
+//! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
+
+use super::{
+    binding::Binding,
+    bindings::{
+        self,
+        vfio_device,
+        vfio_pci_core_device, //
+    },
+    vfio_requests::{
+        FileIo,
+        Mapping,
+        RegionInfo, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings as kernel_bindings,
+    device,
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    str::as_char_ptr_in_const_context,
+    types::Opaque,
+    uaccess::UserPtr, //
+};
+
+/// What a variant driver does with its devices. One value per bound device.
+///
+/// All calls are in process context and may sleep. `open` and `close` alternate,
+/// serialized by the device set's lock; the others run only between them.
+pub(crate) trait Operations: Sized + Send + Sync + 'static {
+    /// Makes the state of a device that is being bound.
+    fn new() -> impl PinInit<Self, Error>;
+
+    /// The first user has opened the device, which is enabled.
+    fn open(&self, dev: &Core<'_>) -> Result;
+
+    /// The last user has gone and the device is disabled.
+    fn close(&self, dev: &Core<'_>);
+
+    /// `VFIO_DEVICE_GET_REGION_INFO`, after the core has filled in its answer.
+    fn region_info(&self, dev: &Core<'_>, info: &mut RegionInfo<'_>) -> Result;
+
+    /// A read or write of the device's file; answers the bytes done.
+    fn rw(&self, dev: &Core<'_>, io: &mut FileIo) -> Result<usize>;
+
+    /// An mmap of the device's file.
+    fn mmap(&self, dev: &Core<'_>, mapping: &Mapping<'_>) -> Result;
+
+    /// Somebody in the host wants the device back; the `count`-th time asked.
+    fn request(&self, dev: &Core<'_>, count: u32);
+}
+
+/// The memory of a device: the core's part first, as `_vfio_alloc_device` wants.
+///
+/// # Invariants
+///
+/// `state` is initialized from `init` to `release`.
+#[repr(C)]
+pub(super) struct Device<T> {
+    core: vfio_pci_core_device,
+    state: Opaque<T>,
+}
+
+/// vfio-pci-core's device, for `'a` valid and, but for `Operations::new`, set up.
+pub(crate) struct Core<'a>(NonNull<vfio_pci_core_device>, PhantomData<&'a ()>);
+
+impl AsRef<device::Device> for Core<'_> {
+    fn as_ref(&self) -> &device::Device {
+        // SAFETY: A bound vfio device has its PCI device, which embeds a device.
+        unsafe { device::Device::from_raw(&raw mut (*self.pdev()).dev) }
+    }
+}
+
+impl Core<'_> {
+    fn pdev(&self) -> *mut kernel_bindings::pci_dev {
+        // SAFETY: Valid by the type's contract.
+        unsafe { (*self.0.as_ptr()).pdev }
+    }
+
+    /// The vfio device, for calls into the core.
+    pub(super) fn vdev(&self) -> *mut vfio_device {
+        // SAFETY: Valid by the type's contract; this only takes an address.
+        unsafe { &raw mut (*self.0.as_ptr()).vdev }
+    }
+
+    /// Opens the VF with its provider, if it has one. May sleep.
+    pub(crate) fn bind_provider(&self) -> Result<Option<Binding>> {
+        // SAFETY: The PCI device outlives its vfio device's users, and bindings
+        // end in `close`.
+        unsafe { Binding::get(self.pdev()) }
+    }
+
+    /// Flags and size that vfio-pci reports for BAR `index`.
+    pub(crate) fn bar(&self, index: u32) -> (u32, u64) {
+        let Ok(bar) = c_int::try_from(index) else {
+            return (0, 0);
+        };
+        // SAFETY: `pdev` is valid; the caller of this asks for BARs only, and
+        // the array has an entry for each.
+        let size = unsafe { bindings::vfm_resource_len(self.pdev(), bar) };
+        // SAFETY: Valid by the type's contract.
+        let mmap_ok = unsafe { &(*self.0.as_ptr()).bar_mmap_supported };
+        let mmap_ok = usize::try_from(index).ok().and_then(|i| mmap_ok.get(i));
+        if size == 0 {
+            return (0, 0);
+        }
+        let mut flags =
+            bindings::VFIO_REGION_INFO_FLAG_READ | bindings::VFIO_REGION_INFO_FLAG_WRITE;
+        if mmap_ok == Some(&true) {
+            flags |= bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        }
+        (flags, size)
+    }
+
+    /// The core's answer to a mapping.
+    pub(crate) fn mmap(&self, mapping: &Mapping<'_>) -> Result {
+        // SAFETY: Device and vma are valid by their types.
+        to_result(unsafe { bindings::vfio_pci_core_mmap(self.vdev(), mapping.as_raw()) })
+    }
+
+    /// The core's answer to a request for the device.
+    pub(crate) fn request(&self, count: u32) {
+        // SAFETY: The device is valid by its type.
+        unsafe { bindings::vfio_pci_core_request(self.vdev(), count) };
+    }
+}
+
+impl<T: Operations> Device<T> {
+    /// The callbacks.
+    pub(super) const OPS: &'static bindings::vfio_device_ops = &bindings::vfio_device_ops {
+        name: as_char_ptr_in_const_context(c"vfio-pci-mediate").cast_mut(),
+        init: Some(Self::init),
+        release: Some(Self::release),
+        open_device: Some(Self::open_device),
+        close_device: Some(Self::close_device),
+        ioctl: Some(bindings::vfio_pci_core_ioctl),
+        get_region_info_caps: Some(Self::get_region_info_caps),
+        device_feature: Some(bindings::vfio_pci_core_ioctl_feature),
+        read: Some(Self::read),
+        write: Some(Self::write),
+        mmap: Some(Self::mmap),
+        request: Some(Self::request),
+        match_: Some(bindings::vfio_pci_core_match),
+        match_token_uuid: Some(bindings::vfio_pci_core_match_token_uuid),
+        #[cfg(CONFIG_IOMMUFD)]
+        bind_iommufd: Some(bindings::vfio_iommufd_physical_bind),
+        #[cfg(CONFIG_IOMMUFD)]
+        unbind_iommufd: Some(bindings::vfio_iommufd_physical_unbind),
+        #[cfg(CONFIG_IOMMUFD)]
+        attach_ioas: Some(bindings::vfio_iommufd_physical_attach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        detach_ioas: Some(bindings::vfio_iommufd_physical_detach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        pasid_attach_ioas: Some(bindings::vfio_iommufd_physical_pasid_attach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        pasid_detach_ioas: Some(bindings::vfio_iommufd_physical_pasid_detach_ioas),
+        #[cfg(not(CONFIG_IOMMUFD))]
+        bind_iommufd: None,
+        #[cfg(not(CONFIG_IOMMUFD))]
+        unbind_iommufd: None,
+        #[cfg(not(CONFIG_IOMMUFD))]
+        attach_ioas: None,
+        #[cfg(not(CONFIG_IOMMUFD))]
+        detach_ioas: None,
+        #[cfg(not(CONFIG_IOMMUFD))]
+        pasid_attach_ioas: None,
+        #[cfg(not(CONFIG_IOMMUFD))]
+        pasid_detach_ioas: None,
+        dma_unmap: None,
+    };
+
+    /// The core's device inside this one.
+    ///
+    /// # Safety
+    ///
+    /// `vdev` must be what `_vfio_alloc_device` gave for a `Device<T>`.
+    unsafe fn parts<'a>(vdev: *mut vfio_device) -> (Core<'a>, *mut Self) {
+        const { assert!(offset_of!(Self, core) == 0) };
+        const { assert!(offset_of!(vfio_pci_core_device, vdev) == 0) };
+        // SAFETY: Not NULL by contract.
+        let core = unsafe { NonNull::new_unchecked(vdev) }.cast();
+        (Core(core, PhantomData), vdev.cast())
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`, between `init` and `release`.
+    unsafe fn with<R>(vdev: *mut vfio_device, f: impl FnOnce(&T, &Core<'_>) -> R) -> R {
+        // SAFETY: By contract.
+        let (core, this) = unsafe { Self::parts(vdev) };
+        // SAFETY: `state` is initialized by the type's invariant.
+        f(unsafe { &*(*this).state.get() }, &core)
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be what `_vfio_alloc_device` gave for a `Device<T>`, not yet initialized.
+    unsafe extern "C" fn init(vdev: *mut vfio_device) -> c_int {
+        // SAFETY: vfio hands in what it allocated for this driver.
+        let (_, this) = unsafe { Self::parts(vdev) };
+        // SAFETY: The memory is allocated; this only takes an address.
+        let state = unsafe { (*this).state.get() };
+        // INVARIANT: `state` is initialized from here on.
+        // SAFETY: `state` is valid for writes and stays in place until `release`.
+        if let Err(errno) = unsafe { pin_init::raw_try_init(state, T::new()) } {
+            return errno.to_errno();
+        }
+        // SAFETY: A new device of the core's.
+        let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
+        if ret != 0 {
+            // SAFETY: Initialized above; after an error vfio frees the memory
+            // without a call to `release`.
+            unsafe { core::ptr::drop_in_place(state) };
+        }
+        ret
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`, after `init`; nothing of the device is used again.
+    unsafe extern "C" fn release(vdev: *mut vfio_device) {
+        // SAFETY: vfio hands in what it allocated for this driver.
+        let (_, this) = unsafe { Self::parts(vdev) };
+        // SAFETY: `init` succeeded, and `release` is the last call of all.
+        unsafe { core::ptr::drop_in_place((*this).state.get()) };
+        // SAFETY: `vfio_pci_core_init_dev` succeeded.
+        unsafe { bindings::vfio_pci_core_release_dev(vdev) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is registered and not open.
+    unsafe extern "C" fn open_device(vdev: *mut vfio_device) -> c_int {
+        let core_device: *mut vfio_pci_core_device = vdev.cast();
+        // SAFETY: vfio opens registered devices of this driver only.
+        let ret = unsafe { bindings::vfio_pci_core_enable(core_device) };
+        if ret != 0 {
+            return ret;
+        }
+        // The core finds out only here which BARs can be mapped, which a
+        // provider is told: so it comes second, and failing means closing.
+        // SAFETY: Enabled above.
+        unsafe { bindings::vfio_pci_core_finish_enable(core_device) };
+        // SAFETY: As above.
+        if let Err(errno) = unsafe { Self::with(vdev, |this, core| this.open(core)) } {
+            // SAFETY: Undoes both steps of enabling.
+            unsafe { bindings::vfio_pci_core_close_device(vdev) };
+            return errno.to_errno();
+        }
+        0
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open.
+    unsafe extern "C" fn close_device(vdev: *mut vfio_device) {
+        // SAFETY: vfio closes what `open_device` opened.
+        unsafe { bindings::vfio_pci_core_close_device(vdev) };
+        // SAFETY: As above.
+        unsafe { Self::with(vdev, |this, core| this.close(core)) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open, `info` and `caps` are valid for the call.
+    unsafe extern "C" fn get_region_info_caps(
+        vdev: *mut vfio_device,
+        info: *mut bindings::vfio_region_info,
+        caps: *mut bindings::vfio_info_cap,
+    ) -> c_int {
+        // SAFETY: The device is open; `info` and `caps` are the caller's.
+        let ret = unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
+        if ret != 0 {
+            return ret;
+        }
+        // SAFETY: `info` is the caller's, for the call.
+        let mut info = RegionInfo::new(unsafe { &mut *info }, caps);
+        from_result(|| {
+            // SAFETY: The device is open.
+            unsafe { Self::with(vdev, |this, core| this.region_info(core, &mut info)) }.map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be open and `pos` valid for the call.
+    unsafe fn rw(
+        vdev: *mut vfio_device,
+        user: UserPtr,
+        count: usize,
+        pos: *mut i64,
+        is_write: bool,
+    ) -> isize {
+        if count == 0 {
+            return 0;
+        }
+        // SAFETY: By contract.
+        let pos = unsafe { &mut *pos };
+        let mut io = FileIo::new(user, count, *pos, is_write);
+        // SAFETY: By contract.
+        match unsafe { Self::with(vdev, |this, core| this.rw(core, &mut io)) } {
+            Ok(done) => {
+                // At most `count`, which the file system keeps below 2^31.
+                *pos += i64::try_from(done).unwrap_or(0);
+                isize::try_from(done).unwrap_or(isize::MAX)
+            }
+            // CAST: sign-extends.
+            Err(errno) => errno.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open, `pos` is valid for the call.
+    unsafe extern "C" fn read(
+        vdev: *mut vfio_device,
+        buf: *mut c_char,
+        count: usize,
+        pos: *mut i64,
+    ) -> isize {
+        let user = UserPtr::from_ptr(buf.cast());
+        // SAFETY: The device is open; `pos` is the caller's.
+        unsafe { Self::rw(vdev, user, count, pos, false) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open, `pos` is valid for the call.
+    unsafe extern "C" fn write(
+        vdev: *mut vfio_device,
+        buf: *const c_char,
+        count: usize,
+        pos: *mut i64,
+    ) -> isize {
+        let user = UserPtr::from_ptr(buf.cast_mut().cast());
+        // SAFETY: The device is open; `pos` is the caller's.
+        unsafe { Self::rw(vdev, user, count, pos, true) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open, `vma` is valid and locked for writing.
+    unsafe extern "C" fn mmap(
+        vdev: *mut vfio_device,
+        vma: *mut kernel_bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: Valid and locked for writing for the duration of the call.
+        let mapping = Mapping::new(unsafe { &*vma });
+        from_result(|| {
+            // SAFETY: The device is open.
+            unsafe { Self::with(vdev, |this, core| this.mmap(core, &mapping)) }.map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is registered.
+    unsafe extern "C" fn request(vdev: *mut vfio_device, count: c_uint) {
+        // SAFETY: The device is registered.
+        unsafe { Self::with(vdev, |this, core| this.request(core, count)) };
+    }
+}

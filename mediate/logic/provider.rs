@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What makes a provider acceptable. Pure: the abi layer turns the C structure
+//! into a [`Claim`], this module judges it.
+
+use super::{
+    span::SpanFault,
+    window::{
+        Window,
+        NR_BARS, //
+    },
+};
+use core::fmt;
+
+/// The interface version this code implements (`VFIO_MEDIATE_ABI_VERSION`).
+pub(crate) const ABI_VERSION: u32 = 1;
+
+/// Longest provider name in bytes (`VFIO_MEDIATE_MAX_NAME`).
+pub(crate) const MAX_NAME: usize = 31;
+
+/// Number of hooks in `struct vfio_mediate_ops`; all are mandatory.
+pub(crate) const NR_HOOKS: usize = 5;
+
+/// What a provider says of itself at registration.
+pub(crate) struct Claim<'a> {
+    /// The interface version it was built for.
+    pub(crate) abi_version: u32,
+    /// Whether it names a module that can be held while a VF is open.
+    pub(crate) has_owner: bool,
+    /// Its name without the terminating NUL, cut at [`MAX_NAME`] + 1 bytes.
+    pub(crate) name: Option<&'a [u8]>,
+    /// Whether it has a table of the VFs it knows.
+    pub(crate) has_ids: bool,
+    /// Each hook's name and whether it is there.
+    pub(crate) hooks: [(&'static str, bool); NR_HOOKS],
+    /// Its trap windows; `None` if the list is NULL but counted.
+    pub(crate) windows: Option<&'a [Window]>,
+}
+
+/// Why a provider is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    /// Built for another version of the interface.
+    Version(u32),
+    /// No owner module: nothing would keep it loaded.
+    NoOwner,
+    /// No name, or an empty one.
+    NoName,
+    /// A name longer than [`MAX_NAME`] bytes.
+    NameTooLong,
+    /// No table of VF ids.
+    NoIds,
+    /// A hook is NULL.
+    MissingHook(&'static str),
+    /// Windows are counted, but the list is NULL.
+    NoWindowList,
+    /// A window names something that is not a BAR.
+    WindowRegion(usize),
+    /// A window's range cannot be used.
+    WindowSpan(usize, SpanFault),
+    /// Two windows share a byte.
+    WindowOverlap(usize, usize),
+    /// No memory to look at the windows.
+    NoMemory,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(v) => write!(
+                f,
+                "built for interface version {v}, this is {ABI_VERSION}: rebuild it"
+            ),
+            Self::NoOwner => f.write_str("owner is NULL: set it to THIS_MODULE"),
+            Self::NoName => f.write_str("it has no name"),
+            Self::NameTooLong => write!(f, "its name is longer than {MAX_NAME} bytes"),
+            Self::NoIds => f.write_str("id_table is NULL"),
+            Self::MissingHook(hook) => write!(f, "{hook} is NULL"),
+            Self::NoWindowList => f.write_str("nr_windows is set, but windows is NULL"),
+            Self::WindowRegion(i) => write!(f, "window {i} is not in a BAR"),
+            Self::WindowSpan(i, fault) => write!(f, "window {i} {fault}"),
+            Self::WindowOverlap(i, j) => write!(f, "windows {i} and {j} overlap"),
+            Self::NoMemory => f.write_str("no memory"),
+        }
+    }
+}
+
+impl Claim<'_> {
+    /// Judges the claim: the first fault found, in the order of the structure.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        if self.abi_version != ABI_VERSION {
+            return Err(Refusal::Version(self.abi_version));
+        }
+        if !self.has_owner {
+            return Err(Refusal::NoOwner);
+        }
+        match self.name {
+            None | Some([]) => return Err(Refusal::NoName),
+            Some(name) if name.len() > MAX_NAME => return Err(Refusal::NameTooLong),
+            Some(_) => (),
+        }
+        if !self.has_ids {
+            return Err(Refusal::NoIds);
+        }
+        if let Some((hook, _)) = self.hooks.iter().find(|(_, present)| !present) {
+            return Err(Refusal::MissingHook(hook));
+        }
+        check_windows(self.windows.ok_or(Refusal::NoWindowList)?)
+    }
+}
+
+fn check_windows(windows: &[Window]) -> Result<(), Refusal> {
+    for (i, window) in windows.iter().enumerate() {
+        if window.region >= NR_BARS {
+            return Err(Refusal::WindowRegion(i));
+        }
+        window
+            .span
+            .check_pages()
+            .map_err(|fault| Refusal::WindowSpan(i, fault))?;
+        if let Some(j) = windows.iter().take(i).position(|w| w.overlaps(window)) {
+            return Err(Refusal::WindowOverlap(j, i));
+        }
+    }
+    Ok(())
+}
+
+#[cfg_attr(kunit_module, kernel::prelude::kunit_tests(mediate_provider))]
+#[cfg(any(test, kunit_module))]
+mod tests {
+    use super::super::span::Span;
+    use super::*;
+
+    fn window(region: u32, offset: u64, size: u64) -> Window {
+        Window {
+            region,
+            span: Span { offset, size },
+        }
+    }
+
+    fn good(windows: &[Window]) -> Claim<'_> {
+        Claim {
+            abi_version: ABI_VERSION,
+            has_owner: true,
+            name: Some(b"good"),
+            has_ids: true,
+            hooks: [
+                ("open", true),
+                ("release", true),
+                ("get_region_info", true),
+                ("rw", true),
+                ("mmap", true),
+            ],
+            windows: Some(windows),
+        }
+    }
+
+    #[test]
+    fn a_whole_provider_passes() {
+        assert_eq!(good(&[]).check(), Ok(()));
+        let two = [window(0, 0x2000, 4096), window(0, 0x3000, 4096)];
+        assert_eq!(good(&two).check(), Ok(()));
+        let same_span_of_two_bars = [window(0, 0, 4096), window(1, 0, 4096)];
+        assert_eq!(good(&same_span_of_two_bars).check(), Ok(()));
+    }
+
+    #[test]
+    fn each_missing_piece_is_named() {
+        let mut claim = good(&[]);
+        claim.abi_version = 7;
+        assert_eq!(claim.check(), Err(Refusal::Version(7)));
+        let mut claim = good(&[]);
+        claim.has_owner = false;
+        assert_eq!(claim.check(), Err(Refusal::NoOwner));
+        let mut claim = good(&[]);
+        claim.name = Some(b"");
+        assert_eq!(claim.check(), Err(Refusal::NoName));
+        let mut claim = good(&[]);
+        claim.name = Some(&[b'x'; MAX_NAME + 1]);
+        assert_eq!(claim.check(), Err(Refusal::NameTooLong));
+        let mut claim = good(&[]);
+        claim.has_ids = false;
+        assert_eq!(claim.check(), Err(Refusal::NoIds));
+        let mut claim = good(&[]);
+        claim.windows = None;
+        assert_eq!(claim.check(), Err(Refusal::NoWindowList));
+        for i in 0..NR_HOOKS {
+            let mut claim = good(&[]);
+            claim.hooks[i].1 = false;
+            assert_eq!(claim.check(), Err(Refusal::MissingHook(claim.hooks[i].0)));
+        }
+    }
+
+    #[test]
+    fn bad_windows_are_refused() {
+        let check = |windows: &[Window]| good(windows).check();
+        assert_eq!(
+            check(&[window(NR_BARS, 0, 4096)]),
+            Err(Refusal::WindowRegion(0))
+        );
+        assert_eq!(
+            check(&[window(0, 0, 4096), window(0, 100, 4096)]),
+            Err(Refusal::WindowSpan(1, SpanFault::NotPageAligned))
+        );
+        assert_eq!(
+            check(&[
+                window(0, 0, 8192),
+                window(1, 0, 4096),
+                window(0, 4096, 4096)
+            ]),
+            Err(Refusal::WindowOverlap(0, 2))
+        );
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mediated device: vfio-pci, with its provider asked first.
+//!
+//! Without a provider each operation is exactly vfio-pci's.
+
+use crate::{
+    abi::{
+        binding::{
+            Answer,
+            Binding,
+            ViewError, //
+        },
+        vfio_device::{
+            Core,
+            Operations, //
+        },
+        vfio_requests::{
+            FileIo,
+            Mapping,
+            RegionInfo, //
+        },
+    },
+    logic::{
+        access::{
+            accesses,
+            MAX_WIDTH, //
+        },
+        region::{
+            Region,
+            BARS, //
+        }, //
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+/// An open VF's provider and its view of the BARs, fixed when it was opened.
+struct Provided {
+    binding: Binding,
+    bars: [Region; BARS],
+}
+
+impl Provided {
+    /// The view of BAR `index`; `None` for any other region.
+    fn bar(&self, index: u32) -> Option<&Region> {
+        self.bars.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// One bound device.
+#[pin_data]
+pub(crate) struct MediatedDevice {
+    /// Protects which provider, if any, is in force: set in open, cleared in
+    /// close. A leaf, held for the look-up alone; users take a reference.
+    #[pin]
+    provided: Mutex<Option<Arc<Provided>>>,
+    /// Protects the name of who opened the device, for the log. A leaf.
+    #[pin]
+    user: Mutex<Option<User>>,
+}
+
+/// The task that opened the device.
+struct User {
+    pid: i32,
+}
+
+impl MediatedDevice {
+    fn provided(&self) -> Option<Arc<Provided>> {
+        self.provided.lock().clone()
+    }
+
+    /// The provider's view of each BAR, checked.
+    fn view(dev: &Core<'_>, binding: &Binding) -> Result<[Region; BARS]> {
+        let mut bars = [Region::whole(0, 0); BARS];
+        for (index, bar) in (0..).zip(&mut bars) {
+            let (flags, size) = dev.bar(index);
+            let default = Region::whole(flags, size);
+            if size == 0 {
+                continue;
+            }
+            *bar = binding
+                .region(index, default)
+                .map_err(|error| match error {
+                    ViewError::Hook(errno) => {
+                        dev_err!(
+                            dev,
+                            "provider {:?} fails for BAR{index} with {errno:?}: not opened\n",
+                            binding.name()
+                        );
+                        errno
+                    }
+                    ViewError::Fault(fault) => {
+                        dev_err!(
+                            dev,
+                            "provider {:?} has no usable view of BAR{index}: {}: not opened\n",
+                            binding.name(),
+                            format_args!("{fault}")
+                        );
+                        EINVAL
+                    }
+                })?;
+        }
+        Ok(bars)
+    }
+
+    /// One access after another, each offered to the provider first.
+    fn rw_bar(
+        dev: &Core<'_>,
+        io: &mut FileIo,
+        provided: &Provided,
+        index: u32,
+        offset: u64,
+        count: usize,
+    ) -> Result<usize> {
+        let mut done = 0;
+        for access in accesses(offset, count) {
+            let mut bytes = [0; MAX_WIDTH];
+            let bytes = bytes.get_mut(..access.width).ok_or(EINVAL)?;
+            if io.is_write() {
+                io.fetch(done, bytes)?;
+            }
+            let answer = provided
+                .binding
+                .rw(index, access.offset, bytes, io.is_write())?;
+            match answer {
+                Answer::Done if io.is_write() => (),
+                Answer::Done => io.store(done, bytes)?,
+                Answer::Pass => {
+                    if io.pass(dev, done, access.width)? != access.width {
+                        return Err(EIO);
+                    }
+                }
+            }
+            done += access.width;
+        }
+        Ok(done)
+    }
+}
+
+impl Operations for MediatedDevice {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            provided <- new_mutex!(None),
+            user <- new_mutex!(None),
+        })
+    }
+
+    fn open(&self, dev: &Core<'_>) -> Result {
+        let binding = dev.bind_provider().inspect_err(|errno| {
+            dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
+        })?;
+        let provided = match binding {
+            None => None,
+            Some(binding) => {
+                let bars = Self::view(dev, &binding)?;
+                dev_info!(dev, "opened with provider {:?}\n", binding.name());
+                Some(Arc::new(Provided { binding, bars }, GFP_KERNEL)?)
+            }
+        };
+        *self.provided.lock() = provided;
+        *self.user.lock() = Some(User {
+            pid: kernel::current!().pid(),
+        });
+        Ok(())
+    }
+
+    fn close(&self, _dev: &Core<'_>) {
+        let provided = self.provided.lock().take();
+        *self.user.lock() = None;
+        // Not under the lock: this may call the provider's release.
+        drop(provided);
+    }
+
+    fn region_info(&self, _dev: &Core<'_>, info: &mut RegionInfo<'_>) -> Result {
+        match self.provided() {
+            None => Ok(()),
+            Some(provided) => match provided.bar(info.index()) {
+                None => Ok(()),
+                Some(bar) => info.set(bar.flags, bar.size, bar.areas()),
+            },
+        }
+    }
+
+    fn rw(&self, dev: &Core<'_>, io: &mut FileIo) -> Result<usize> {
+        let provided = self.provided();
+        let (index, offset) = io.target();
+        match provided.as_ref().and_then(|p| Some((p, p.bar(index)?))) {
+            None => io.pass(dev, 0, io.count()),
+            Some((provided, bar)) => {
+                let count = bar.clip(offset, io.count()).ok_or(EINVAL)?;
+                Self::rw_bar(dev, io, provided, index, offset, count)
+            }
+        }
+    }
+
+    fn mmap(&self, dev: &Core<'_>, mapping: &Mapping<'_>) -> Result {
+        let provided = self.provided();
+        let bar = provided
+            .as_ref()
+            .and_then(|p| Some((p, p.bar(mapping.region())?)));
+        let Some((provided, bar)) = bar else {
+            return dev.mmap(mapping);
+        };
+        if !bar.may_map(mapping.span()) {
+            return Err(EINVAL);
+        }
+        match provided.binding.mmap(mapping)? {
+            Answer::Done => Ok(()),
+            Answer::Pass => dev.mmap(mapping),
+        }
+    }
+
+    fn request(&self, dev: &Core<'_>, count: u32) {
+        // Once, and then about every ten minutes: vfio asks every ten seconds.
+        if count % 60 == 0 {
+            if let Some(user) = self.user.lock().as_ref() {
+                dev_notice!(
+                    dev,
+                    "the host wants it back and waits: in use by the VMM with pid {}; \
+                     shut that down or unplug the device from it\n",
+                    user.pid
+                );
+            }
+        }
+        dev.request(count);
+    }
+}

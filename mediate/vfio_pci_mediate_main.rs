@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `vfio_pci_mediate.ko`: the mediator, a vfio-pci variant driver that lets the
+//! PF driver of a VF take part in what the VMM sees of it. It knows no NIC.
+
+use kernel::prelude::*;
+
+mod abi {
+    pub(crate) mod binding;
+    #[path = "vfio_bindings.rs"]
+    mod bindings;
+    pub(crate) mod vfio_device;
+    pub(crate) mod vfio_driver;
+    pub(crate) mod vfio_requests;
+}
+mod logic {
+    pub(crate) mod access;
+    pub(crate) mod region;
+    pub(crate) mod span;
+    pub(crate) mod vf_ids;
+}
+mod vfio {
+    pub(crate) mod device;
+}
+
+#[pin_data]
+struct VfioPciMediateModule {
+    #[pin]
+    _driver: abi::vfio_driver::Registration<vfio::device::MediatedDevice>,
+}
+
+impl kernel::InPlaceModule for VfioPciMediateModule {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _driver <- abi::vfio_driver::Registration::new(
+                <Self as kernel::ModuleMetadata>::NAME,
+                module,
+            ),
+        })
+    }
+}
+
+module! {
+    type: VfioPciMediateModule,
+    name: "vfio_pci_mediate",
+    authors: ["The vf-mediate authors"],
+    description: "vfio-pci variant driver whose VFs are mediated by their PF driver",
+    license: "GPL",
+}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run test suites inside the cached root and count what passed.
+
+Each suite is one or more commands whose output says how many tests passed and
+failed; a suite with fewer tests than tests/minimum says, or whose command
+failed without a failed test, counts as one failure more.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[2]
+OUT = SRC / "build/test"
+SUMMARY = re.compile(r"^[a-z]+: (\d+) passed, (\d+) failed$", re.M)
+CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
+
+
+class Suite:
+    """A named command, and how to count the tests it ran."""
+
+    def __init__(self, name, command, count, env=None):
+        self.name, self.command, self.count, self.env = name, command, count, env or {}
+
+    def run(self):
+        """(passed, failed), with the output shown as it comes."""
+        log = OUT / f"{self.name}.log"
+        print(f"== {self.name}: {' '.join(map(str, self.command))}", flush=True)
+        start, text = time.monotonic(), []
+        with open(log, "w") as file, subprocess.Popen(
+                self.command, cwd=SRC, env=os.environ | self.env, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                file.write(line)
+                text.append(line)
+        passed, failed = self.count("".join(text))
+        if process.returncode and not failed:
+            print(f"{self.name}: ended with status {process.returncode}")
+            failed += 1
+        if passed + failed < minimum(self.name):
+            print(f"{self.name}: {passed + failed} tests ran, at least {minimum(self.name)} should")
+            failed += 1
+        print(f"== {self.name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
+        return passed, failed
+
+
+def minimum(name):
+    for line in (SRC / "tests/minimum").read_text().splitlines():
+        if line.split()[:1] == [name]:
+            return int(line.split()[1])
+    raise SystemExit(f"tests/minimum has no line for {name}")
+
+
+def by_pattern(pattern):
+    """Counts summed over all lines that match."""
+    def count(text):
+        found = pattern.findall(text)
+        return sum(int(p) for p, _ in found), sum(int(f) for _, f in found)
+    return count
+
+
+def by_junit(path):
+    """Counts of a pytest run. A test that was skipped did not do its work."""
+    def count(_):
+        try:
+            suite = ElementTree.parse(path).getroot().find("testsuite")
+        except (OSError, ElementTree.ParseError):
+            return 0, 1
+        total, bad = int(suite.get("tests")), sum(int(suite.get(k)) for k in ("failures", "errors", "skipped"))
+        return total - bad, bad
+    return count
+
+
+def by_status(text):
+    """One test: what it says at its end tells."""
+    return (1, 0) if re.search(r"it works; report|soak: passed", text) else (0, 1)
+
+
+def pytest(name, paths, prefix=()):
+    report = OUT / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    command = [*prefix, "python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+               "--durations=5", *paths]
+    return Suite(name, command, by_junit(report))
+
+
+def rig(kernel, nics, timeout):
+    return ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics), "--timeout", str(timeout),
+            "--log", f"build/test/system-{kernel}.console", "--"]
+
+
+def suites(part):
+    cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
+    match part:
+        case "check":
+            return [Suite("check", ["scripts/check"], by_pattern(SUMMARY))]
+        case "unit":
+            return [Suite("unit", ["cargo", "test", "--offline", "--locked"], by_pattern(CARGO), cargo),
+                    pytest("tools", ["tests/unit"])]
+        case "kunit":
+            return [Suite("kunit", ["scripts/kunit"], by_pattern(SUMMARY))]
+        case "system":
+            return [
+                pytest("rig", ["tests/rig"]),
+                pytest("system-stock", ["tests/system"], rig("stock", 2, 2400)),
+                # The interface's own tests take half an hour under KASAN: on stock alone.
+                pytest("system-debug", ["tests/system", "--ignore", "tests/system/test_netdev.py"],
+                       rig("debug", 2, 4200)),
+                Suite("demo", ["scripts/demo"], by_status),
+                Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
+                Suite("soak-updown", ["scripts/soak", "updown", "3", "debug"], by_status),
+                Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
+            ]
+        case _:
+            raise SystemExit(f"test: no part {part}: there is check, unit, kunit, system")
+
+
+def main(parts):
+    OUT.mkdir(parents=True, exist_ok=True)
+    start, totals = time.monotonic(), []
+    for part in parts:
+        totals += [(suite.name, *suite.run()) for suite in suites(part)]
+    print()
+    for name, passed, failed in totals:
+        print(f"{name:14} {passed:4} passed {failed:4} failed")
+    passed, failed = sum(p for _, p, _ in totals), sum(f for _, _, f in totals)
+    print(f"{time.monotonic() - start:.0f} s")
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure logic of the kernel modules, from the files they are built from.
+//! Each file's own tests run here as under KUnit; `properties` adds proptest.
+// Some of it is used by the modules only.
+#![allow(dead_code)]
+
+#[path = "../../../mediate/logic/access.rs"]
+mod access;
+#[path = "../../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
+mod descriptor;
+#[path = "../../../drivers/net/ethernet/vendor/netdev/filter_table.rs"]
+mod filter_table;
+#[path = "../../../drivers/net/ethernet/vendor/netdev/frame.rs"]
+mod frame;
+#[path = "../../../mediate/logic/provider.rs"]
+mod provider;
+#[path = "../../../mediate/logic/region.rs"]
+mod region;
+#[path = "../../../drivers/net/ethernet/vendor/netdev/ring.rs"]
+mod ring;
+#[path = "../../../mediate/logic/span.rs"]
+mod span;
+#[path = "../../../mediate/logic/vf_ids.rs"]
+mod vf_ids;
+#[path = "../../../mediate/logic/window.rs"]
+mod window;
+
+/// The PF driver's registers.
+#[path = "../../../drivers/net/ethernet/vendor/regs/mod.rs"]
+mod regs;
+/// The PF driver's control of VFs.
+#[path = "../../../drivers/net/ethernet/vendor/vf"]
+mod vf {
+    mod filters;
+    pub(crate) mod logic;
+    mod mailbox;
+    pub(crate) mod service;
+    pub(crate) mod vfs;
+}
+
+#[cfg(test)]
+#[path = "../../fake/mod.rs"]
+mod fake;
+#[cfg(test)]
+mod memory;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod vf_properties;

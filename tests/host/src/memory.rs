@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the fake device's registers live on the host.
+
+use std::cell::Cell;
+
+/// Registers of a fake device.
+pub(crate) struct Memory(Vec<Cell<u32>>);
+
+impl Memory {
+    /// All of them.
+    pub(crate) fn new() -> Self {
+        Self(vec![Cell::new(0); crate::regs::BAR_SIZE / 4])
+    }
+
+    /// The registers.
+    pub(crate) fn cells(&self) -> &[Cell<u32>] {
+        &self.0
+    }
+}
+
+/// State of VFs.
+pub(crate) type BoxedVfs = Box<crate::vf::vfs::Vfs>;
+
+/// Of none.
+pub(crate) fn vfs() -> BoxedVfs {
+    Box::new(crate::vf::vfs::Vfs::new())
+}

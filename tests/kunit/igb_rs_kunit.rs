@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites of the PF driver: its pure logic, and its operations on the fake
+//! device, from the files the driver and the host tests are built from.
+// Some of it is used by the driver only.
+#![allow(dead_code)]
+
+use kernel::prelude::*;
+
+#[path = "../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
+mod descriptor;
+#[path = "../../drivers/net/ethernet/vendor/netdev/filter_table.rs"]
+mod filter_table;
+#[path = "../../drivers/net/ethernet/vendor/netdev/frame.rs"]
+mod frame;
+#[path = "../../drivers/net/ethernet/vendor/regs/mod.rs"]
+mod regs;
+#[path = "../../drivers/net/ethernet/vendor/netdev/ring.rs"]
+mod ring;
+#[path = "../../drivers/net/ethernet/vendor/vf"]
+mod vf {
+    mod filters;
+    pub(crate) mod logic;
+    mod mailbox;
+    pub(crate) mod service;
+    pub(crate) mod vfs;
+}
+#[path = "../fake/mod.rs"]
+mod fake;
+#[path = "../../drivers/net/ethernet/vendor/abi/init.rs"]
+mod init;
+
+/// Where the fake device's registers live.
+mod memory {
+    use crate::vf::vfs::Vfs;
+    use core::cell::Cell;
+    use kernel::prelude::*;
+
+    /// State of VFs, too large for a stack.
+    pub(crate) type BoxedVfs = KBox<Vfs>;
+
+    static INITIAL: Vfs = Vfs::new();
+
+    /// Of none.
+    pub(crate) fn vfs() -> BoxedVfs {
+        let vfs = KBox::init(crate::init::copy_of(&INITIAL), GFP_KERNEL);
+        vfs.expect("no memory for a test")
+    }
+
+    /// Registers of a fake device; none if there is no memory.
+    pub(crate) struct Memory(KVVec<Cell<u32>>);
+
+    impl Memory {
+        /// All of them.
+        pub(crate) fn new() -> Self {
+            let words = crate::regs::BAR_SIZE / 4;
+            let cells = KVVec::from_elem(Cell::new(0), words, GFP_KERNEL);
+            Self(cells.unwrap_or_else(|_| KVVec::new()))
+        }
+
+        /// The registers.
+        pub(crate) fn cells(&self) -> &[Cell<u32>] {
+            &self.0
+        }
+    }
+}
+
+struct IgbRsKunit;
+
+impl kernel::Module for IgbRsKunit {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+module! {
+    type: IgbRsKunit,
+    name: "igb_rs_kunit",
+    authors: ["The vf-mediate authors"],
+    description: "KUnit suites of igb_rs",
+    license: "GPL",
+}

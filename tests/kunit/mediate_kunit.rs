@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites of the pure logic under `mediate/logic/`, compiled from the same
+//! files as the modules proper and the host tests.
+// Some of it is used by the modules only.
+#![allow(dead_code)]
+
+use kernel::prelude::*;
+
+#[path = "../../mediate/logic/access.rs"]
+mod access;
+#[path = "../../mediate/logic/provider.rs"]
+mod provider;
+#[path = "../../mediate/logic/region.rs"]
+mod region;
+#[path = "../../mediate/logic/span.rs"]
+mod span;
+#[path = "../../mediate/logic/vf_ids.rs"]
+mod vf_ids;
+#[path = "../../mediate/logic/window.rs"]
+mod window;
+
+struct MediateKunit;
+
+impl kernel::Module for MediateKunit {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+module! {
+    type: MediateKunit,
+    name: "mediate_kunit",
+    authors: ["The vf-mediate authors"],
+    description: "KUnit suites of mediate",
+    license: "GPL",
+}

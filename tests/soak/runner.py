@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
+times. Writes build/soak/PART.json and exits non-zero on any failed round."""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(SRC / "tests/soak"), str(SRC / "tests/system")]
+
+PROGRESS_SECONDS = 30
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--commit", required=True)
+    options = parser.parse_args()
+
+    part = importlib.import_module(options.part.replace("-", "_"))
+    from conftest import Host
+    host = Host()
+    host.clean()
+    rounds = options.rounds or part.ROUNDS
+    start = shown = time.monotonic()
+    failures = 0
+    for n in range(rounds):
+        try:
+            part.round(host, n)
+        except Exception:
+            failures += 1
+            print(f"round {n} failed:\n{traceback.format_exc()}", flush=True)
+            host.clean()
+        if time.monotonic() - shown > PROGRESS_SECONDS or n + 1 == rounds:
+            shown = time.monotonic()
+            print(f"{options.part}: {n + 1} of {rounds} rounds, {failures} failed, {shown - start:.0f} s", flush=True)
+    host.clean()
+    result = {"part": options.part, "rounds": rounds, "failures": failures, "seconds": round(time.monotonic() - start, 1),
+              "kernel": options.kernel, "commit": options.commit, "passed": failures == 0}
+    out = SRC / "build/soak" / f"{options.part}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"soak: {'passed' if result['passed'] else 'FAILED'}: {out.relative_to(SRC)}", flush=True)
+    return 0 if result["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

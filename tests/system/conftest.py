@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures of the system tests. They run inside the rig:
+
+    scripts/rig run --nics 2 --timeout 900 -- python3 -m pytest tests/system
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rigtest import pci
+
+SRC = Path(__file__).resolve().parents[2]
+PROJECT = ("test_provider", "igb_rs", "vfio_pci_mediate", "mediate")
+MEDIATOR = "vfio_pci_mediate"
+
+
+def pytest_configure():
+    if "MEDIATE_IN_RIG" not in os.environ:
+        pytest.exit("these tests run inside the rig: make system", returncode=2)
+
+
+class Host:
+    """The rig's host: its NICs, and modules by name."""
+
+    files = {
+        "mediate": "mediate/mediate.ko",
+        "vfio_pci_mediate": "mediate/vfio_pci_mediate.ko",
+        "igb_rs": "drivers/net/ethernet/vendor/igb_rs.ko",
+        "test_provider": "tests/system/modules/test_provider.ko",
+    }
+
+    def __init__(self):
+        self.nics = pci.pfs()
+
+    def load(self, *modules):
+        """Load the project's modules, and what they need, in the order given."""
+        for module in modules:
+            if module == MEDIATOR:
+                pci.modprobe("vfio-pci-core")
+                pci.modprobe("vfio_iommu_type1")
+            pci.insmod(self.path(module))
+
+    def path(self, module):
+        return pci.built(SRC, self.files[module])
+
+    def insmod(self, module, *params):
+        """(status, message) of loading one module, which may be refused."""
+        done = subprocess.run(["insmod", str(self.path(module)), *params], capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    def rmmod(self, module):
+        """(status, message) of unloading one module, which may be refused."""
+        done = subprocess.run(["rmmod", module], capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    def unload(self, *modules):
+        for module in modules:
+            if pci.loaded(module):
+                status, message = self.rmmod(module)
+                assert status == 0, message
+
+    def make_vfs(self, nic, driver, count):
+        """Bind the PF to a driver and switch on VFs; answers them."""
+        nic.bind(driver)
+        nic.numvfs = count
+        return nic.vfs
+
+    def log_mark(self):
+        """Write a marker into the kernel log; `log_since` reads from there."""
+        mark = f"rigtest mark {os.urandom(6).hex()}"
+        Path("/dev/kmsg").write_text(mark)
+        return mark
+
+    def log_since(self, mark):
+        text = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
+        return text.split(mark, 1)[1]
+
+    def clean(self):
+        """As after boot: no VFs, no PF driver, none of the project's modules."""
+        for nic in self.nics:
+            if nic.driver:
+                nic.numvfs = 0
+            nic.bind(None)
+        self.unload(*PROJECT)
+
+
+@pytest.fixture
+def host():
+    rig = Host()
+    rig.clean()
+    yield rig
+    rig.clean()
+
+
+@pytest.fixture
+def log(host):
+    """A function that answers the kernel's log since the test began."""
+    mark = host.log_mark()
+    return lambda: host.log_since(mark)

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A provider in C, built against include/ alone: a PF driver for whatever is
+ * bound to it by driver_override, whose hooks do something visible on BAR0 of
+ * its VFs. With `bad` it registers malformed operations instead.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/vfio_mediate.h>
+
+/* Pages of BAR0: the first may not be mapped at all, the last not by mmap(). */
+#define HIDDEN_SIZE	0x1000
+#define REFUSED_PAGE	0x3000
+#define BAR_SIZE	0x4000
+
+/* Two registers of its own in the hidden page, and one that always fails. */
+#define REG_SCRATCH	0x0100
+#define REG_OPENS	0x0108
+#define REG_FAILS	0x0110
+
+static char *bad = "";
+module_param(bad, charp, 0444);
+MODULE_PARM_DESC(bad, "register malformed operations: see test_registry.py");
+
+static int open_errno;
+module_param(open_errno, int, 0644);
+MODULE_PARM_DESC(open_errno, "errno with which open fails");
+
+static bool bad_region;
+module_param(bad_region, bool, 0644);
+MODULE_PARM_DESC(bad_region, "answer a region larger than the BAR");
+
+static int opens, releases;
+module_param(opens, int, 0444);
+module_param(releases, int, 0444);
+
+struct test_vf {
+	u64 scratch;
+};
+
+static int test_open(struct pci_dev *vf, void **ctx)
+{
+	struct test_vf *opened;
+
+	if (open_errno)
+		return -open_errno;
+	opened = kzalloc_obj(*opened);
+	if (!opened)
+		return -ENOMEM;
+	opens++;
+	*ctx = opened;
+	return 0;
+}
+
+static void test_release(void *ctx)
+{
+	releases++;
+	kfree(ctx);
+}
+
+static int test_get_region_info(void *ctx, struct vfio_mediate_region_info *info)
+{
+	if (info->region != 0)
+		return VFIO_MEDIATE_PASS;
+	if (bad_region)
+		info->size *= 2;
+	info->nr_areas = 2;
+	info->areas[0].offset = HIDDEN_SIZE;
+	info->areas[0].size = REFUSED_PAGE - HIDDEN_SIZE;
+	info->areas[1].offset = REFUSED_PAGE;
+	info->areas[1].size = BAR_SIZE - REFUSED_PAGE;
+	return 0;
+}
+
+static int test_rw(void *ctx, __u32 region, __u64 offset, void *val,
+		   __u32 width, bool write)
+{
+	struct test_vf *vf = ctx;
+
+	if (region != 0)
+		return VFIO_MEDIATE_PASS;
+	switch (offset) {
+	case REG_SCRATCH:
+		if (write)
+			memcpy(&vf->scratch, val, width);
+		else
+			memcpy(val, &vf->scratch, width);
+		return 0;
+	case REG_OPENS:
+		if (write || width != sizeof(opens))
+			return -EINVAL;
+		memcpy(val, &opens, width);
+		return 0;
+	case REG_FAILS:
+		return -EPERM;
+	default:
+		return VFIO_MEDIATE_PASS;
+	}
+}
+
+static int test_mmap(void *ctx, struct vm_area_struct *vma, __u32 region,
+		     __u64 offset)
+{
+	if (region == 0 && offset + (vma->vm_end - vma->vm_start) > REFUSED_PAGE)
+		return -EACCES;
+	return VFIO_MEDIATE_PASS;
+}
+
+static const struct pci_device_id test_vf_ids[] = {
+	{ PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) },
+	{}
+};
+
+static struct vfio_mediate_window windows[] = {
+	{ .region = 0, .offset = 0x2000, .size = 0x1000 },
+	{ .region = 0, .offset = 0x3000, .size = 0x1000 },
+};
+
+static struct vfio_mediate_ops ops = {
+	.abi_version = VFIO_MEDIATE_ABI_VERSION,
+	.nr_windows = ARRAY_SIZE(windows),
+	.owner = THIS_MODULE,
+	.name = "test_provider",
+	.id_table = test_vf_ids,
+	.windows = windows,
+	.open = test_open,
+	.release = test_release,
+	.get_region_info = test_get_region_info,
+	.rw = test_rw,
+	.mmap = test_mmap,
+};
+
+static int test_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	int ret = pci_enable_device_mem(pdev);
+
+	if (ret)
+		return ret;
+	pci_set_master(pdev);
+	ret = vfio_mediate_attach_pf(&ops, pdev);
+	if (ret)
+		pci_disable_device(pdev);
+	return ret;
+}
+
+static void test_remove(struct pci_dev *pdev)
+{
+	pci_disable_sriov(pdev);
+	WARN_ON(vfio_mediate_detach_pf(&ops, pdev));
+	pci_disable_device(pdev);
+}
+
+/* Bound by driver_override only. */
+static const struct pci_device_id no_ids[] = { {} };
+
+static struct pci_driver test_driver = {
+	.name = "test_provider",
+	.id_table = no_ids,
+	.probe = test_probe,
+	.remove = test_remove,
+	.sriov_configure = pci_sriov_configure_simple,
+};
+
+/* One malformed structure, or -ENOENT for a name that is not known. */
+static int register_bad(void)
+{
+	static struct vfio_mediate_ops twin;
+	int ret;
+
+	if (!strcmp(bad, "null"))
+		return vfio_mediate_register_provider(NULL);
+	if (!strcmp(bad, "twice") || !strcmp(bad, "name")) {
+		ret = vfio_mediate_register_provider(&ops);
+		if (ret)
+			return ret;
+		twin = ops;
+		ret = vfio_mediate_register_provider(!strcmp(bad, "twice") ? &ops : &twin);
+		WARN_ON(vfio_mediate_unregister_provider(&ops));
+		return ret;
+	}
+	if (!strcmp(bad, "unregistered"))
+		return vfio_mediate_unregister_provider(&ops);
+	if (!strcmp(bad, "attach"))
+		return vfio_mediate_attach_pf(&ops, NULL);
+	if (!strcmp(bad, "abi_version"))
+		ops.abi_version++;
+	else if (!strcmp(bad, "owner"))
+		ops.owner = NULL;
+	else if (!strcmp(bad, "no_name"))
+		ops.name = NULL;
+	else if (!strcmp(bad, "empty_name"))
+		ops.name = "";
+	else if (!strcmp(bad, "long_name"))
+		ops.name = "a name that is longer than what fits";
+	else if (!strcmp(bad, "id_table"))
+		ops.id_table = NULL;
+	else if (!strcmp(bad, "windows"))
+		ops.windows = NULL;
+	else if (!strcmp(bad, "open"))
+		ops.open = NULL;
+	else if (!strcmp(bad, "release"))
+		ops.release = NULL;
+	else if (!strcmp(bad, "get_region_info"))
+		ops.get_region_info = NULL;
+	else if (!strcmp(bad, "rw"))
+		ops.rw = NULL;
+	else if (!strcmp(bad, "mmap"))
+		ops.mmap = NULL;
+	else if (!strcmp(bad, "window_offset"))
+		windows[1].offset += 4;
+	else if (!strcmp(bad, "window_size"))
+		windows[1].size -= 4;
+	else if (!strcmp(bad, "window_empty"))
+		windows[1].size = 0;
+	else if (!strcmp(bad, "window_overflow"))
+		windows[1].offset = -0x1000ULL, windows[1].size = 0x2000;
+	else if (!strcmp(bad, "window_overlap"))
+		windows[1].offset = 0x2000;
+	else if (!strcmp(bad, "window_region"))
+		windows[1].region = 6;
+	else
+		return -ENOENT;
+	return vfio_mediate_register_provider(&ops);
+}
+
+static int __init test_provider_init(void)
+{
+	int ret;
+
+	if (*bad) {
+		ret = register_bad();
+		/* Nothing may stay registered behind a module that is gone. */
+		if (!WARN_ON(!ret))
+			return ret;
+		vfio_mediate_unregister_provider(&ops);
+		return -EALREADY;
+	}
+	ret = vfio_mediate_register_provider(&ops);
+	if (ret)
+		return ret;
+	ret = pci_register_driver(&test_driver);
+	if (ret)
+		vfio_mediate_unregister_provider(&ops);
+	return ret;
+}
+module_init(test_provider_init);
+
+static void __exit test_provider_exit(void)
+{
+	pci_unregister_driver(&test_driver);
+	WARN_ON(vfio_mediate_unregister_provider(&ops));
+}
+module_exit(test_provider_exit);
+
+MODULE_DESCRIPTION("A provider in C for tests");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A VFIO user through a type1 container: enough to poke at a device's file."""
+
+import array
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import struct
+from dataclasses import dataclass, field
+
+# _IO(';', 100 + n): include/uapi/linux/vfio.h
+SET_IOMMU, GROUP_GET_STATUS = 0x3B66, 0x3B67
+GROUP_SET_CONTAINER, GROUP_GET_DEVICE_FD = 0x3B68, 0x3B6A
+DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, DEVICE_RESET = 0x3B6B, 0x3B6C, 0x3B6F
+DEVICE_SET_IRQS = 0x3B6E
+TYPE1V2_IOMMU = 3
+
+FLAG_READ, FLAG_WRITE, FLAG_MMAP, FLAG_CAPS = 1, 2, 4, 8
+CAP_SPARSE_MMAP = 1
+CONFIG_REGION, NUM_REGIONS = 7, 9
+PCI_REQ_IRQ = 4
+
+
+@dataclass
+class Region:
+    index: int
+    flags: int
+    size: int
+    offset: int
+    areas: list = field(default_factory=list)
+    caps: list = field(default_factory=list)
+
+
+def outcome(action):
+    """What an operation gave: its value, or the errno's name."""
+    try:
+        return action()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+class Device:
+    """An open device of a container of its own; a context manager."""
+
+    def __init__(self, function):
+        self._stack = contextlib.ExitStack()
+        try:
+            container = self._open("/dev/vfio/vfio")
+            group = self._open(function.vfio_group)
+            fcntl.ioctl(group, GROUP_SET_CONTAINER, array.array("i", [container]))
+            fcntl.ioctl(container, SET_IOMMU, TYPE1V2_IOMMU)
+            # The argument is a pointer, which fcntl gives, the answer an fd,
+            # which it hides behind the buffer: so call ioctl itself.
+            self.fd = _libc.ioctl(group, GROUP_GET_DEVICE_FD, ctypes.c_char_p(function.address.encode()))
+            if self.fd < 0:
+                raise OSError(ctypes.get_errno(), "VFIO_GROUP_GET_DEVICE_FD")
+            self._stack.callback(os.close, self.fd)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path):
+        fd = os.open(path, os.O_RDWR)
+        self._stack.callback(os.close, fd)
+        return fd
+
+    def close(self):
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def region(self, index):
+        """Region information with its capabilities; OSError if there is none."""
+        info = bytearray(1024)
+        struct.pack_into("<IIIIQQ", info, 0, len(info), 0, index, 0, 0, 0)
+        fcntl.ioctl(self.fd, DEVICE_GET_REGION_INFO, info)
+        _, flags, _, cap, size, offset = struct.unpack_from("<IIIIQQ", info)
+        region = Region(index, flags, size, offset)
+        while flags & FLAG_CAPS and cap:
+            ident, _, following, count = struct.unpack_from("<HHII", info, cap)
+            region.caps.append(ident)
+            if ident == CAP_SPARSE_MMAP:
+                region.areas = [struct.unpack_from("<QQ", info, cap + 16 + 16 * i) for i in range(count)]
+            cap = following
+        return region
+
+    def read(self, region, offset, count):
+        return os.pread(self.fd, count, region.offset + offset)
+
+    def write(self, region, offset, data):
+        return os.pwrite(self.fd, data, region.offset + offset)
+
+    @contextlib.contextmanager
+    def mapped(self, region, offset, size, prot=mmap.PROT_READ | mmap.PROT_WRITE):
+        """The address of a shared mapping of part of a region."""
+        address = self.map(region, offset, size, prot)
+        try:
+            yield address
+        finally:
+            _libc.munmap(address, size)
+
+    def map(self, region, offset, size, prot=mmap.PROT_READ | mmap.PROT_WRITE, flags=mmap.MAP_SHARED):
+        address = _libc.mmap(None, size, prot, flags, self.fd, region.offset + offset)
+        if address == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "mmap")
+        return address
+
+    def unmap(self, address, size):
+        _libc.munmap(address, size)
+
+    def reset(self):
+        fcntl.ioctl(self.fd, DEVICE_RESET)
+
+    def enable_memory(self):
+        """Let the device decode its BARs, as a VMM does for its guest."""
+        config = self.region(CONFIG_REGION)
+        command = struct.unpack("<H", self.read(config, 4, 2))[0]
+        self.write(config, 4, struct.pack("<H", command | 2))
+
+    def request_eventfd(self):
+        """An eventfd that vfio signals when the host wants the device back."""
+        event = os.eventfd(0, os.EFD_NONBLOCK)
+        self._stack.callback(os.close, event)
+        # DATA_EVENTFD | ACTION_TRIGGER of one interrupt of index REQ.
+        irqs = struct.pack("<IIIIIi", 24, 1 << 2 | 1 << 5, PCI_REQ_IRQ, 0, 1, event)
+        fcntl.ioctl(self.fd, DEVICE_SET_IRQS, irqs)
+        return event
