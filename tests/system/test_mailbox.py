@@ -2,12 +2,14 @@
 """Each message of igbvf and of DPDK's VF driver, sent from a VF by hand."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from conftest import MEDIATOR
 from rigtest import mailbox as mbx
 from rigtest.mailbox import VfUser, granted, mac_words, refused
+from rigtest.pci import wait_for
 
 MAC, OTHER = "02:00:00:00:00:11", "02:00:00:00:00:22"
 
@@ -25,6 +27,9 @@ def nic(host):
     for vf in host.make_vfs(nic, "igb_rs", 2):
         vf.bind(MEDIATOR)
     ip("link", "set", nic.netdev, "up")
+    # Without a link no answer says "clear to send".
+    carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
+    wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
     return nic
 
 

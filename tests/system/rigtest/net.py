@@ -46,7 +46,15 @@ class Peer:
         text = self("ping", "-q", "-c", count, "-i", "0.1", "-W", "1", "-s", size, *extra, address, check=False)
         return int(text.split(" received")[0].rsplit(" ", 1)[1]) if " received" in text else 0
 
-    def reaches(self, address, **options):
+    def reaches(self, address, seconds=15, **options):
+        """Whether the address answers, at the latest after `seconds`, and goes on to."""
+        # A neighbour that did not answer before is asked anew: packets that wait
+        # for its last failing try would be dropped with it.
+        self.ip("neigh", "flush", "dev", self.netdev, check=False)
+        end = time.monotonic() + seconds
+        while not self.ping(address, count=1):
+            if time.monotonic() > end:
+                return False
         return self.ping(address, **options) >= options.get("count", 5) - 1
 
     def close(self):
