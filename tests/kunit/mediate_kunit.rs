@@ -11,6 +11,8 @@ use kernel::prelude::*;
 mod access;
 #[path = "../../mediate/logic/provider.rs"]
 mod provider;
+#[path = "../../mediate/logic/record.rs"]
+mod record;
 #[path = "../../mediate/logic/region.rs"]
 mod region;
 #[path = "../../mediate/logic/span.rs"]

@@ -15,6 +15,8 @@ mod filter_table;
 mod frame;
 #[path = "../../../mediate/logic/provider.rs"]
 mod provider;
+#[path = "../../../mediate/logic/record.rs"]
+mod record;
 #[path = "../../../mediate/logic/region.rs"]
 mod region;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/ring.rs"]
