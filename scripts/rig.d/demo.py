@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The demo, inside the rig: a guest on a passed-through VF talks to the PF.
+"""The demo, inside the rig: a guest with a passed-through VF moves from one NIC
+to another while the outside talks to it.
 
-usage: scripts/rig run --nics 1 --vfs 2 --timeout 300 -- python3 scripts/rig.d/demo.py [--driver NAME]
+usage: scripts/rig run --nics 3 --vfs 4 --pf igb_rs --timeout 400 -- python3 scripts/rig.d/demo.py
 
-The VMM and the guest's driver are unmodified. Prints what happens, with times
-since the start, and writes build/demo/report.json. Exit status 0 means that
-the guest and the host really exchanged packets through the VF.
+Kernel, VMM and the guest's driver are unmodified. Prints what happens, with
+times since the start, and writes build/demo/report.json and timeline.svg. Exit
+status 0 means that the guest went on: same driver instance, addresses, VLAN and
+TCP connection, and reached by everybody before and after.
 """
 
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -20,120 +21,129 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/system"))
 
-from rigtest import pci  # noqa: E402
-from rigtest.guest import QEMU, Guest, GuestError  # noqa: E402
+import timeline  # noqa: E402
+from rigtest import migration, probe  # noqa: E402
+from rigtest.flow import Flow  # noqa: E402
+from rigtest.guest import QEMU, GuestError  # noqa: E402
+from rigtest.stage import (GUEST_IP, GUEST_MAC, VLAN, VLAN_GUEST_IP, VLAN_OUTSIDE_IP,  # noqa: E402
+                           Stage, link_identity)
 
-HOST_IP, GUEST_IP = "192.0.2.1", "192.0.2.2"
-PINGS = 10
+OUT = SRC / "build/demo"
+PROBE_MS = 5
+# How long to look before the move and after it.
+BEFORE_SECONDS, AFTER_SECONDS = 4, 3
+# Gaps count until so long after completion.
+COUNTED_SECONDS = 2
+ENOUGH = 4
 START = time.monotonic()
+
+
+class Refused(Exception):
+    """Something did not go on as it should have."""
 
 
 def say(text):
     print(f"[{time.monotonic() - START:6.1f} s] {text}", flush=True)
 
 
-def local(*words, timeout=60):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
-    return done.returncode, done.stdout
+def check(condition, what):
+    if not condition:
+        raise Refused(what)
 
 
-def parse_ping(text):
-    """{sent, received, rtt_ms} of a ping, iputils or busybox; rtt_ms is the average."""
-    counts = re.search(r"(\d+) packets transmitted, (\d+)(?: packets)? received", text)
-    rtt = re.search(r"= [\d.]+/([\d.]+)/", text)
-    if not counts:
-        return {"sent": 0, "received": 0, "rtt_ms": None}
-    return {"sent": int(counts[1]), "received": int(counts[2]), "rtt_ms": float(rtt[1]) if rtt else None}
+def look_from_everywhere(stage, when):
+    reached = stage.reached()
+    say(f"{when}: of 5 pings answered: " + ", ".join(f"{name} {count}" for name, count in reached.items()))
+    check(min(reached.values()) >= ENOUGH, f"{when}: not reached by everybody: {reached}")
+    return reached
 
 
-def told(ping):
-    return f"{ping['received']} of {ping['sent']} answered" + (f", {ping['rtt_ms']} ms on average" if ping["rtt_ms"] else "")
+def start_guest(stage, place, report):
+    guest = stage.enter_context(stage.guest("source", place))
+    say(f"source: {report['vmm']} runs on VF {place.vf.address} ({place.vf.driver}), boots the packaged kernel")
+    guest.wait_up()
+    netdev = guest.vf_netdev
+    report["guest_driver"] = guest.run(f"basename $(readlink /sys/class/net/{netdev}/device/driver)").strip()
+    report["guest_kernel"] = guest.run("uname -r").strip()
+    guest.run(f"modprobe 8021q; ip link add link {netdev} name vlan type vlan id {VLAN} && ip link set vlan up && "
+              f"ip addr add {VLAN_GUEST_IP}/24 dev vlan")
+    say(f"guest: kernel {report['guest_kernel']}, {netdev} driven by {report['guest_driver']} has {GUEST_IP} and, "
+        f"in VLAN {VLAN}, {VLAN_GUEST_IP}")
+    return guest
 
 
-def throughput(guest, reverse):
-    """Mbit/s of three seconds of iperf3, or None: a measure, no condition."""
-    command = f"iperf3 -c {HOST_IP} -t 3 --connect-timeout 5000 -J" + (" -R" if reverse else "")
-    try:
-        status, text = guest.try_run(command, 60)
-        return round(json.loads(text)["end"]["sum_received"]["bits_per_second"] / 1e6, 1) if status == 0 else None
-    except (TimeoutError, ValueError, KeyError):
-        return None
+def move(stage, source, place, report):
+    """The migration, with probes and a TCP flow around it."""
+    target = stage.enter_context(stage.guest("target", place, incoming=True))
+    say(f"target: waits on VF {place.vf.address} of another NIC")
+    with Flow(stage.outside, source) as flow, \
+            probe.Prober(GUEST_IP, PROBE_MS, stage.outside.name) as prober:
+        time.sleep(BEFORE_SECONDS)
+        say(f"TCP: {flow.bytes_since(0) / 1e6:.1f} MB so far; migrates now")
+        moved = migration.migrate(source, target)
+        say(f"migrated in {moved.end - moved.begin:.1f} s")
+        time.sleep(AFTER_SECONDS)
+        report["tcp_alive"] = flow.alive(moved.end)
+    gaps = probe.gaps(prober.answers, moved.begin, moved.end + COUNTED_SECONDS)
+    report["probes"] = prober.counts()
+    report["gaps_ms"] = sorted((round(ms, 1) for ms in gaps.long), reverse=True)
+    report["usual_gap_ms"] = round(gaps.usual, 2)
+    report["downtime_ms"] = round(gaps.downtime, 1)
+    report["qemu_downtime_ms"] = moved.info["downtime"]
+    report["phases_ms"] = moved.phases()
+    timeline.draw(OUT / "timeline.svg", moved, prober, gaps, flow)
+    say(f"probes: {report['probes']['received']} of {report['probes']['sent']} answered; usual gap "
+        f"{report['usual_gap_ms']} ms; downtime {report['downtime_ms']} ms in {len(gaps.long)} gaps, "
+        f"QEMU's own {report['qemu_downtime_ms']} ms")
+    say("phases: " + ", ".join(f"{name} {ms} ms" for name, ms in report["phases_ms"].items()))
+    check(report["tcp_alive"], f"the TCP connection did not go on: {flow.errors}")
+    return target
 
 
-def set_up_host(driver):
-    pf = pci.pfs()[0]
-    netdev = pf.netdev
-    if netdev is None:
-        raise GuestError(f"the PF {pf.address} ({pf.driver}) has no network device")
-    subprocess.run(["ip", "addr", "replace", f"{HOST_IP}/24", "dev", netdev], check=True)
-    subprocess.run(["ip", "link", "set", netdev, "up"], check=True)
-    say(f"host: PF {pf.address}, driver {pf.driver}, {netdev} has {HOST_IP}/24, {len(pf.vfs)} VFs")
-    pci.load_vfio_driver(driver, SRC)
-    pci.load_kvm()
-    vf = pf.vfs[0]
-    vf.bind(driver)
-    say(f"host: VF {vf.address}, IOMMU group {vf.iommu_group}, bound to {vf.driver}")
-    return vf
-
-
-def exchange(guest, report):
-    to_host = guest.try_run(f"ping -c {PINGS} -i 0.2 -w 20 {HOST_IP}")[1]
-    report["ping"] = parse_ping(to_host)
-    say(f"ping guest → PF: {told(report['ping'])}")
-    report["ping_from_host"] = parse_ping(local("ping", "-c", str(PINGS), "-i", "0.2", "-w", "20", GUEST_IP)[1])
-    say(f"ping PF → guest: {told(report['ping_from_host'])}")
-    # The first packet may be lost to address resolution on a slow machine.
-    enough = PINGS - 1
-    if min(report["ping"]["received"], report["ping_from_host"]["received"]) < enough:
-        return False
-    server = subprocess.Popen(["iperf3", "-s", "-B", HOST_IP], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        time.sleep(0.5)
-        report["iperf3_mbit"] = {"to_host": throughput(guest, False), "to_guest": throughput(guest, True)}
-    finally:
-        server.kill()
-        server.wait()
-    rates = report["iperf3_mbit"]
-    say(f"iperf3, 3 s each way: guest → PF {rates['to_host']} Mbit/s, PF → guest {rates['to_guest']} Mbit/s (all emulated)")
-    return True
-
-
-def demo(driver, report):
-    vf = set_up_host(driver)
-    report["vfio_driver"] = vf.driver
-    with Guest("demo", vf=vf, ip=f"{GUEST_IP}/24") as guest:
-        say(f"guest: {report['vmm']} runs, boots the packaged kernel")
-        guest.wait_console("guest: agent on")
-        say("guest: user space runs")
-        guest.wait_up()
-        netdev = guest.vf_netdev
-        report["guest_driver"] = guest.run(f"basename $(readlink /sys/class/net/{netdev}/device/driver)").strip()
-        report["guest_kernel"] = guest.run("uname -r").strip()
-        say(f"guest: kernel {report['guest_kernel']}, {netdev} driven by {report['guest_driver']} has {GUEST_IP}/24 and a link")
-        worked = exchange(guest, report)
-        clean = guest.stop()
+def demo(transport, report):
+    with Stage(SRC, transport=transport) as stage:
+        first, second = stage.nics[:2]
+        say(f"host: NIC 0 {first.address}, NIC 1 {second.address}, PF driver {first.driver}; outside: {stage.nics[2].address}")
+        here, there = stage.place(0, 0), stage.place(1, 3)
+        source = start_guest(stage, here, report)
+        report["transport"] = here.debugfs("transport")
+        report["reached_before"] = look_from_everywhere(stage, "before")
+        before = link_identity(source)
+        check(before["mac"] == GUEST_MAC, f"the guest has another MAC: {before['mac']}")
+        target = move(stage, source, there, report)
+        report["state_bytes"] = int(here.debugfs("state_bytes"))
+        source.stop()
+        say("source: has quit")
+        report["reached_after"] = look_from_everywhere(stage, "after")
+        check(stage.outside.ping(VLAN_GUEST_IP) >= ENOUGH, f"not reached in VLAN {VLAN} ({VLAN_OUTSIDE_IP} asked)")
+        after = link_identity(target)
+        report["driver_restarted"] = before != after
+        say(f"guest: the driver {'started anew' if before != after else 'has noticed nothing'}: {after}")
+        check(before == after, f"the driver started anew: {before} then {after}")
+        clean = target.stop()
         say("guest: powered off" if clean else "guest: had to be ended by force")
-    return worked and clean and report["guest_driver"] == "igbvf"
+    return clean and report["guest_driver"] == "igbvf"
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--driver", default="vfio-pci", choices=("vfio-pci", "vfio_pci_mediate"))
+    parser.add_argument("--transport", default="fixed")
     options = parser.parse_args()
     if "MEDIATE_IN_RIG" not in os.environ:
         parser.error("this runs inside the rig; see the usage line at its head")
+    version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
     report = {"passed": False, "guest_driver": None, "guest_kernel": None, "host_kernel": os.uname().release,
-              "vmm": local(QEMU, "--version")[1].splitlines()[0], "vfio_driver": None,
-              "ping": {"sent": 0, "received": 0, "rtt_ms": None}}
+              "vmm": version.splitlines()[0], "transport": None, "report_channel": "none", "dirty_tracking": False}
     say(f"host: kernel {report['host_kernel']}")
+    OUT.mkdir(parents=True, exist_ok=True)
     try:
-        report["passed"] = demo(options.driver, report)
-    except (GuestError, TimeoutError, OSError, subprocess.SubprocessError, IndexError) as error:
-        report["error"] = str(error)
-        say(f"failed: {error}")
+        report["passed"] = demo(options.transport, report)
+    except (Refused, GuestError, AssertionError, TimeoutError, OSError, RuntimeError, ValueError,
+            subprocess.SubprocessError, IndexError) as error:
+        report["error"] = f"{type(error).__name__}: {error}"
+        say(f"failed: {report['error']}")
     report["seconds"] = round(time.monotonic() - START, 1)
-    out = SRC / "build/demo/report.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = OUT / "report.json"
     out.write_text(json.dumps(report, indent=2) + "\n")
     say(f"{'it works' if report['passed'] else 'it does NOT work'}; report in {out.relative_to(SRC)}")
     return 0 if report["passed"] else 1

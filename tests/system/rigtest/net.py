@@ -19,8 +19,8 @@ def run(*words, check=True, timeout=120):
 class Peer:
     """An interface in its own namespace, with one address."""
 
-    def __init__(self, netdev, address, mtu=1500):
-        self.name = f"peer-{netdev}"
+    def __init__(self, netdev, address, mtu=1500, name=None):
+        self.name = name or f"peer-{netdev}"
         self.netdev, self.address = netdev, address
         run("ip", "netns", "add", self.name)
         run("ip", "link", "set", netdev, "netns", self.name)
