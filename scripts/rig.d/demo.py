@@ -112,7 +112,7 @@ def demo(transport, report):
         check(before["mac"] == GUEST_MAC, f"the guest has another MAC: {before['mac']}")
         target = move(stage, source, there, report)
         report["state_bytes"] = int(here.debugfs("state_bytes"))
-        source.stop()
+        source.leave()
         say("source: has quit")
         report["reached_after"] = look_from_everywhere(stage, "after")
         check(stage.outside.ping(VLAN_GUEST_IP) >= ENOUGH, f"not reached in VLAN {VLAN} ({VLAN_OUTSIDE_IP} asked)")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
-times. Writes build/soak/PART.json and exits non-zero on any failed round."""
+times, and `finish(host)`, if it has that, before what it left is cleaned up.
+Writes build/soak/PART.json and exits non-zero on any failed round."""
 
 import argparse
 import importlib
@@ -14,6 +15,16 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/soak"), str(SRC / "tests/system")]
 
 PROGRESS_SECONDS = 30
+
+
+def finished(part, host):
+    """End what rounds have left open; 1 if that shows a failure."""
+    try:
+        getattr(part, "finish", lambda _: None)(host)
+    except Exception:
+        print(f"the end failed:\n{traceback.format_exc()}", flush=True)
+        return 1
+    return 0
 
 
 def main():
@@ -37,10 +48,12 @@ def main():
         except Exception:
             failures += 1
             print(f"round {n} failed:\n{traceback.format_exc()}", flush=True)
+            failures += finished(part, host)
             host.clean()
         if time.monotonic() - shown > PROGRESS_SECONDS or n + 1 == rounds:
             shown = time.monotonic()
             print(f"{options.part}: {n + 1} of {rounds} rounds, {failures} failed, {shown - start:.0f} s", flush=True)
+    failures += finished(part, host)
     host.clean()
     result = {"part": options.part, "rounds": rounds, "failures": failures, "seconds": round(time.monotonic() - start, 1),
               "kernel": options.kernel, "commit": options.commit, "passed": failures == 0}

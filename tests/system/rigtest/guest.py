@@ -210,6 +210,12 @@ class Guest:
             self.qmp.close()
         return clean and self.process.returncode == 0
 
+    def leave(self, timeout=30):
+        """End QEMU after its guest has gone elsewhere."""
+        self.qmp.command("quit")
+        self.process.wait(timeout)
+        self.kill()
+
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.kill()

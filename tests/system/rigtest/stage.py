@@ -94,12 +94,16 @@ class Stage(contextlib.ExitStack):
         self.callback(place.vf.bind, None)
         return place
 
-    def guest(self, name, place, **options):
-        """A guest on a place; `incoming=True`: one that waits for a migration."""
-        incoming = "defer" if options.pop("incoming", False) else None
+    def guest(self, name, place, *, address=GUEST_IP, incoming=False, also=None, extra=(), **options):
+        """A guest on a place, and with a second VF on `also`; `incoming`: one that
+        waits for a migration."""
         options.setdefault("vfio", "enable-migration=on")
-        return Guest(name, vf=place.vf, incoming=incoming,
-                     ip=None if incoming else f"{GUEST_IP}/24", **options)
+        extra = list(extra)
+        if also is not None:
+            extra += ["-device", "pcie-root-port,id=port1,slot=1,chassis=1",
+                      "-device", f"vfio-pci,id=vf1,bus=port1,host={also.vf.address},{options['vfio']}"]
+        return Guest(name, vf=place.vf, incoming="defer" if incoming else None, extra=extra,
+                     ip=None if incoming else f"{address}/24", **options)
 
     def reached(self, count=5):
         """Who reaches the guest's address: name → answers of `count`."""
