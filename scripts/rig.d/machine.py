@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -98,8 +99,25 @@ def kvm_works(cache):
     return works
 
 
+def _listens(path):
+    """Whether another machine listens at `path`; what a dead one left is removed."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+            return True
+        except FileNotFoundError:
+            return False
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return False
+
+
 def host_command(kernel, kvm, options, console, out_socket, shares):
-    """QEMU's command line for the host; `shares` are (tag, path, readonly)."""
+    """QEMU's command line for the host; `shares` are (tag, path, readonly).
+
+    Of two machines on one network the second to come joins the first.
+    """
+    joins = bool(options.join) and _listens(options.join)
     cmd = [QEMU, "-M", "q35,kernel-irqchip=split", *accel_options(kvm),
            "-smp", str(options.cpus), "-m", str(options.memory),
            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -107,10 +125,14 @@ def host_command(kernel, kvm, options, console, out_socket, shares):
            "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
            "-kernel", str(kernel.image), "-initrd", str(kernel.initrd),
            "-append", f"{BASE} {DEBUG if options.kernel == 'debug' else ''} {options.append}".strip()]
+    if options.join:
+        cmd += ["-netdev", f"stream,id=link,server={'off' if joins else 'on'},addr.type=unix,addr.path={options.join}"
+                           + (",reconnect-ms=500" if joins else ""),
+                "-netdev", "hubport,hubid=0,id=join,netdev=link"]
     for i in range(options.nics):
         cmd += ["-device", f"pcie-root-port,id=rp{i},slot={i},chassis={i}",
                 "-netdev", f"hubport,hubid=0,id=n{i}",
-                "-device", f"igb,bus=rp{i},netdev=n{i},mac=52:54:00:10:00:{i + 1:02x}"]
+                "-device", f"igb,bus=rp{i},netdev=n{i},mac=52:54:00:10:{int(joins):02x}:{i + 1:02x}"]
     cmd += ["-device", "virtio-serial-pci",
             "-chardev", f"socket,id=out,path={out_socket}",
             "-device", "virtserialport,chardev=out,name=rig.out"]

@@ -44,6 +44,7 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--append", default="")
+    parser.add_argument("--join", type=Path)
     own, command = sys.argv[1:], []
     if "--" in own:
         at = own.index("--")
