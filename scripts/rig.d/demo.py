@@ -22,7 +22,7 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/system"))
 
 import timeline  # noqa: E402
-from rigtest import migration, probe  # noqa: E402
+from rigtest import move, probe  # noqa: E402
 from rigtest.flow import Flow  # noqa: E402
 from rigtest.guest import QEMU, GuestError  # noqa: E402
 from rigtest.stage import (GUEST_IP, GUEST_MAC, VLAN, VLAN_GUEST_IP, VLAN_OUTSIDE_IP,  # noqa: E402
@@ -80,7 +80,7 @@ def move(stage, source, place, report):
             probe.Prober(GUEST_IP, PROBE_MS, stage.outside.name) as prober:
         time.sleep(BEFORE_SECONDS)
         say(f"TCP: {flow.bytes_since(0) / 1e6:.1f} MB so far; migrates now")
-        moved = migration.migrate(source, target)
+        moved = move.migrate(source, target)
         say(f"migrated in {moved.end - moved.begin:.1f} s")
         time.sleep(AFTER_SECONDS)
         report["tcp_alive"] = flow.alive(moved.end)

@@ -10,7 +10,7 @@ import contextlib
 import time
 
 from conftest import SRC
-from rigtest import migration
+from rigtest import move
 from rigtest.guest import GuestError
 from rigtest.pci import wait_for
 from rigtest.relay import Flip, Relay, cut
@@ -43,7 +43,7 @@ class Move:
                               capabilities=[{"capability": c, "state": s} for c, s in wanted.items()])
         held = phase in (SETUP, PRECOPY, RESUMING)
         self.source.qmp.command("migrate-set-parameters", max_bandwidth=SLOW if held else FAST,
-                                downtime_limit=migration.DOWNTIME_LIMIT_MS)
+                                downtime_limit=move.DOWNTIME_LIMIT_MS)
         path = f"{self.target.folder}/migrate"
         self.target.qmp.command("migrate-incoming", uri=f"unix:{path}")
         if damage:
@@ -202,7 +202,7 @@ class Trip:
         # A capability stays set, and so does a limit.
         self.guest.qmp.command("migrate-set-capabilities",
                                capabilities=[{"capability": "pause-before-switchover", "state": False}])
-        migration.migrate(self.guest, target, max_bandwidth=FAST)
+        move.migrate(self.guest, target, max_bandwidth=FAST)
         self.guest.leave()
         self.guest, self.at = target, 1 - self.at
         wait_for(lambda: min(self.stage.reached(3).values()) >= 2, 60, "answers of the guest")

@@ -5,7 +5,7 @@ load in both directions whose every byte is compared."""
 import contextlib
 
 from conftest import SRC
-from rigtest import migration
+from rigtest import move
 from rigtest.echo import Echo
 from rigtest.stage import GUEST_IP, Stage, link_identity
 
@@ -42,7 +42,7 @@ class Journey:
     def move(self, n):
         target = self.stage.guest(f"guest-{n + 1}", self.places[(n + 1) % 2], incoming=True).start()
         try:
-            migration.migrate(self.guest, target)
+            move.migrate(self.guest, target)
         except BaseException:
             target.kill()
             raise

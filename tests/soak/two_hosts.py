@@ -15,7 +15,7 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/system"))
 
 from conftest import Host  # noqa: E402
-from rigtest import migration, pci  # noqa: E402
+from rigtest import move, pci  # noqa: E402
 from rigtest.guest import Guest  # noqa: E402
 from rigtest.net import Peer, run  # noqa: E402
 
@@ -60,7 +60,7 @@ class Side:
         return True
 
     def send_guest(self, address):
-        moved = migration.finish(migration.start(self.guest, uri=f"tcp:{address}:{MIGRATION_PORT}"), self.guest)
+        moved = move.finish(move.start(self.guest, uri=f"tcp:{address}:{MIGRATION_PORT}"), self.guest)
         if not moved.completed:
             raise RuntimeError(f"{moved.status}: {moved.error}")
         self.guest.leave()

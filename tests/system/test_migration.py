@@ -4,7 +4,7 @@
 import pytest
 
 from conftest import SRC
-from rigtest import migration
+from rigtest import move
 from rigtest.guest import GuestError
 from rigtest.pci import wait_for
 from rigtest.stage import GUEST_IP, PREFIX, Stage, link_identity
@@ -34,7 +34,7 @@ def test_a_snapshot_goes_on(stage, tmp_path):
         answers(stage)
         identity = link_identity(guest)
         guest.run("echo kept >/tmp/kept")
-        saved = migration.finish(migration.start(guest, uri=f"file:{tmp_path}/state"), guest)
+        saved = move.finish(move.start(guest, uri=f"file:{tmp_path}/state"), guest)
         assert saved.completed, saved.error
         guest.leave()
     with stage.guest("after", place, incoming=True) as guest:
@@ -54,9 +54,9 @@ def test_two_guests_at_once(stage):
         answers(stage, address)
     targets = [stage.enter_context(stage.guest(f"target-{ip}", there, incoming=True)) for _, there, ip in pairs]
     before = [link_identity(guest) for guest in sources]
-    under_way = [migration.start(source, target) for source, target in zip(sources, targets)]
+    under_way = [move.start(source, target) for source, target in zip(sources, targets)]
     for moved, source, target in zip(under_way, sources, targets):
-        assert migration.finish(moved, source, target).completed, moved.error
+        assert move.finish(moved, source, target).completed, moved.error
     for source in sources:
         source.leave()
     for target, identity, (_, _, address) in zip(targets, before, pairs):
@@ -75,7 +75,7 @@ def test_one_guest_with_two_vfs(stage):
     source.run(f"ip addr add {SECOND_IP}/32 dev {second}; ip link set {second} up")
     answers(stage)
     target = stage.enter_context(stage.guest("target", there, also=also_there, incoming=True))
-    migration.migrate(source, target)
+    move.migrate(source, target)
     source.leave()
     answers(stage)
     carrier = target.run(f"cat /sys/class/net/{second}/carrier")
@@ -106,7 +106,7 @@ def test_what_the_administrator_set_is_the_same_on_both_sides(stage, name):
     answers(stage, address)
     identity = link_identity(source)
     target = stage.enter_context(stage.guest("target", there, incoming=True))
-    migration.migrate(source, target)
+    move.migrate(source, target)
     source.leave()
     answers(stage, address)
     assert link_identity(target) == identity
@@ -129,7 +129,7 @@ def test_another_setting_is_refused_early_and_named(stage, log, name):
     identity = link_identity(source)
     target = stage.enter_context(stage.guest("target", there, incoming=True))
     with pytest.raises((GuestError, TimeoutError)):
-        migration.migrate(source, target)
+        move.migrate(source, target)
     target.kill()
     assert "ip link set" in log() and f"vf 3 {cure}" in log()
     answers(stage)

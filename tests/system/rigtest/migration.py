@@ -1,112 +1,143 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Live migration of a guest between two QEMU processes, by QMP as libvirt does."""
+"""VFIO migration v2 by raw ioctls: states, data files, and the mediator's stream."""
 
-import time
-from dataclasses import dataclass, field
+import array
+import enum
+import errno
+import fcntl
+import os
+import select
+import struct
+import zlib
 
-from .guest import GuestError
+# include/uapi/linux/vfio.h
+DEVICE_FEATURE, MIG_GET_PRECOPY_INFO = 0x3B75, 0x3B79
+GET, SET, PROBE = 1 << 16, 1 << 17, 1 << 18
+MIGRATION, MIG_DEVICE_STATE, MIG_DATA_SIZE, MIG_PRECOPY_INFO_V2 = 1, 2, 9, 12
+STOP_COPY_FLAG, P2P_FLAG, PRE_COPY_FLAG = 1, 2, 4
+REINIT = 1
 
-# Until pages are tracked, all of a guest's memory is dirty each time, so QEMU
-# must be allowed to stop it for as long as sending all of it takes.
-DOWNTIME_LIMIT_MS = 20_000
-
-
-def _clock_offset():
-    """What to add to the time of day for the monotonic clock."""
-    return time.monotonic() - time.time()
-
-
-@dataclass
-class Moved:
-    """One migration; times are seconds of the monotonic clock."""
-
-    begin: float
-    end: float = 0
-    status: str = ""
-    error: str = ""
-    info: dict = field(default_factory=dict)     # query-migrate's answer at the end
-    events: list = field(default_factory=list)   # (time, "source"|"target", event, data)
-
-    @property
-    def completed(self):
-        return self.status == "completed"
-
-    def when(self, side, name, **data):
-        """When an event was first seen, or None."""
-        for at, whose, event, details in self.events:
-            if (whose, event) == (side, name) and data.items() <= details.items():
-                return at
-        return None
-
-    def phases(self):
-        """Milliseconds of each phase, in order, as QEMU's events tell."""
-        marks = [("begin", self.begin),
-                 ("setup", self.when("source", "MIGRATION", status="active")),
-                 ("precopy", self.when("source", "STOP")),
-                 ("stop_copy", self.when("source", "MIGRATION", status="completed")),
-                 ("resume", self.when("target", "RESUME"))]
-        known = [(name, at) for name, at in marks if at is not None]
-        return {name: round(1e3 * (at - before), 1) for (_, before), (name, at) in zip(known, known[1:])}
+# Documentation/stream-format.rst
+MAGIC = b"\x89VFM\r\n\x1a\n"
+HEADER, PRECOPY, STATE, END = 1, 2, 3, 4
+MAX_STATE, MAX_STREAM = 1 << 20, 8 << 20
 
 
-def _capabilities(guest):
-    guest.qmp.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+class S(enum.IntEnum):
+    """enum vfio_device_mig_state."""
+
+    ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P = range(8)
 
 
-def _collect(moved, guest, side, offset):
-    guest.qmp.command("query-status")
-    for event in guest.qmp.events:
-        stamp = event["timestamp"]
-        at = stamp["seconds"] + stamp["microseconds"] / 1e6 + offset
-        moved.events.append((at, side, event["event"], event.get("data", {})))
-    guest.qmp.events.clear()
+def feature(device, flags, payload):
+    """VFIO_DEVICE_FEATURE; answers the payload as the kernel left it."""
+    argument = bytearray(struct.pack("<II", 8 + len(payload), flags) + payload)
+    fcntl.ioctl(device.fd, DEVICE_FEATURE, argument)
+    return bytes(argument[8:])
 
 
-def start(source, target=None, *, uri=None, downtime_limit=DOWNTIME_LIMIT_MS, **parameters):
-    """Begin to move `source` to `target`, which waits for it; to `uri` without one."""
-    _capabilities(source)
-    source.qmp.command("migrate-set-parameters", downtime_limit=downtime_limit, **parameters)
-    if target is not None:
-        _capabilities(target)
-        uri = f"unix:{target.folder}/migrate"
-        target.qmp.command("migrate-incoming", uri=uri)
-    moved = Moved(time.monotonic())
-    source.qmp.command("migrate", uri=uri)
-    return moved
+def flags(device):
+    return struct.unpack("<Q", feature(device, GET | MIGRATION, bytes(8)))[0]
 
 
-def finish(moved, source, target=None, timeout=180):
-    """Wait for the end of a migration, good or bad."""
-    offset = _clock_offset()
-    limit = time.monotonic() + timeout
-    while True:
-        info = source.qmp.command("query-migrate")
-        moved.status = info.get("status", "")
-        if moved.status in ("completed", "failed", "cancelled"):
-            break
-        if time.monotonic() > limit:
-            raise GuestError(f"migration not done within {timeout} s: {info}")
-        time.sleep(0.02)
-    moved.end = time.monotonic()
-    moved.info = info
-    moved.error = info.get("error-desc", "")
-    _collect(moved, source, "source", offset)
-    if target is not None and moved.completed:
-        while True:
-            running = target.qmp.command("query-status")["status"]
-            if running == "running":
-                break
-            if time.monotonic() > limit:
-                raise GuestError(f"{target.name}: still {running} after the migration")
-            time.sleep(0.02)
-        _collect(moved, target, "target", offset)
-    return moved
+def state(device):
+    return S(struct.unpack("<Ii", feature(device, GET | MIG_DEVICE_STATE, struct.pack("<Ii", 0, -1)))[0])
 
 
-def migrate(source, target, **options):
-    """Move a running guest; raises unless it arrives."""
-    moved = finish(start(source, target, **options), source, target)
-    if not moved.completed:
-        raise GuestError(f"migration {moved.status}: {moved.error}\n{source.qemu_log.read_text()}\n"
-                         f"{target.qemu_log.read_text()}")
-    return moved
+def data_size(device):
+    return struct.unpack("<Q", feature(device, GET | MIG_DATA_SIZE, bytes(8)))[0]
+
+
+def opt_in(device):
+    """Be told of new initial data in pre-copy."""
+    feature(device, SET | MIG_PRECOPY_INFO_V2, b"")
+
+
+def set_state(device, to):
+    """Go to a state; answers a data file descriptor, or None."""
+    payload = feature(device, SET | MIG_DEVICE_STATE, struct.pack("<Ii", to, -1))
+    fd = struct.unpack("<Ii", payload)[1]
+    return None if fd < 0 else fd
+
+
+class DataFile:
+    """A data file that is closed at the end of a block."""
+
+    def __init__(self, fd):
+        assert fd is not None, "no data file"
+        self.fd = fd
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def read(self, count=1 << 20):
+        return os.read(self.fd, count)
+
+    def write(self, data):
+        return os.write(self.fd, data)
+
+    def write_all(self, data, piece=1 << 16):
+        for at in range(0, len(data), piece):
+            part = data[at:at + piece]
+            assert self.write(part) == len(part)
+
+    def drain(self, count=1 << 20):
+        """All bytes up to the end, or up to where it ends for now."""
+        data = bytearray()
+        try:
+            while part := self.read(count):
+                data += part
+        except OSError as error:
+            if error.errno != errno.ENOMSG:
+                raise
+        return bytes(data)
+
+    def poll(self, timeout=0):
+        """The events of poll(2) that are pending."""
+        poller = select.poll()
+        poller.register(self.fd, select.POLLIN | select.POLLRDNORM | select.POLLRDHUP)
+        found = poller.poll(timeout)
+        return found[0][1] if found else 0
+
+    def info(self, argsz=24, user_flags=0):
+        """(flags, initial_bytes, dirty_bytes) of VFIO_MIG_GET_PRECOPY_INFO."""
+        info = array.array("B", struct.pack("<IIQQ", argsz, user_flags, 0, 0))
+        fcntl.ioctl(self.fd, MIG_GET_PRECOPY_INFO, info)
+        _, found, initial, dirty = struct.unpack("<IIQQ", info)
+        return found, initial, dirty
+
+
+def record(tag, payload, record_flags=0):
+    return struct.pack("<HHI", tag, record_flags, len(payload)) + payload
+
+
+def prelude(version=1, magic=MAGIC, reserved=0):
+    return magic + struct.pack("<II", version, reserved)
+
+
+def identity(provider=b"test_provider", vendor=0x8086, device=0x10CA, abi=2):
+    return record(HEADER, struct.pack("<IHH", abi, vendor, device) + provider)
+
+
+def sealed(body):
+    """A stream's records with the END record that belongs to them."""
+    return body + record(END, struct.pack("<I", zlib.crc32(body)))
+
+
+def parse(stream):
+    """The records of a stream as (tag, payload); its frame is checked."""
+    assert stream[:16] == prelude()
+    records, at = [], 16
+    while at < len(stream):
+        tag, found, size = struct.unpack_from("<HHI", stream, at)
+        assert found == 0
+        payload = stream[at + 8:at + 8 + size]
+        assert len(payload) == size
+        if tag == END:
+            assert payload == struct.pack("<I", zlib.crc32(stream[:at]))
+        records.append((tag, payload))
+        at += 8 + size
+    return records
