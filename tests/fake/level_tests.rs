@@ -102,7 +102,10 @@ mod levels {
         rig.fake.vf_send(1, &[5, 9018]);
         rig.serve();
         assert!(rig.vfs.states()[1].guest.max_frame.is_none());
-        assert_eq!(machine.resume(&rig.world()), Err(Fault::Errno(kernel::prelude::EBUSY)));
+        assert_eq!(
+            machine.resume(&rig.world()),
+            Err(Fault::Errno(kernel::prelude::EBUSY))
+        );
         assert_eq!(machine.quiesce(&rig.world(), Level::Quiet), Ok(()));
         let after: [u32; 16] = core::array::from_fn(|i| rig.fake.get(rx(1, 4 * i)));
         assert_eq!(after, before);

@@ -7,9 +7,9 @@ mod device;
 #[cfg(any(test, kunit_module))]
 mod level_tests;
 #[cfg(any(test, kunit_module))]
-mod page0_tests;
-#[cfg(any(test, kunit_module))]
 mod move_tests;
+#[cfg(any(test, kunit_module))]
+mod page0_tests;
 mod queues;
 #[cfg(any(test, kunit_module))]
 mod rig;

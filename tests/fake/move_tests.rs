@@ -44,12 +44,18 @@ mod moves {
     fn work(rig: &Rig<'_>, vf: usize) {
         let fake = &rig.fake;
         for (k, queue) in (1..).zip([vf, vf + 8]) {
-            for (i, value) in [RING * k, k, 0x400, 0x0200_0002, 20 + k].into_iter().enumerate() {
+            for (i, value) in [RING * k, k, 0x400, 0x0200_0002, 20 + k]
+                .into_iter()
+                .enumerate()
+            {
                 fake.put(rx(queue, 4 * i), value);
             }
             fake.put(rx(queue, TAIL), 10 * k);
             fake.put(rx(queue, CONTROL), ENABLE | 0x0001_0810);
-            for (i, value) in [RING * (k + 2), 0, 0x400, 0, 30 + k, 0x2a00].into_iter().enumerate() {
+            for (i, value) in [RING * (k + 2), 0, 0x400, 0, 30 + k, 0x2a00]
+                .into_iter()
+                .enumerate()
+            {
                 fake.put(tx(queue, 4 * i), value);
             }
             fake.put(tx(queue, TAIL), 30 + k);
@@ -124,7 +130,10 @@ mod moves {
         let mut source = Rig::running(&memories[0], 2);
         work(&source, 0);
         assert_eq!(source.ask(0, &Request::AddFilter(mac(0x50))), 0xa002_0002);
-        assert_eq!(source.ask(0, &Request::Vlan { vid: 9, add: true }), 0xa001_0004);
+        assert_eq!(
+            source.ask(0, &Request::Vlan { vid: 9, add: true }),
+            0xa001_0004
+        );
         assert_eq!(source.ask(0, &Request::MaxFrame(9018)), 0xa000_0005);
         let before = seen(&source, 0);
         let guest = source.vfs.states()[0].guest;

@@ -49,7 +49,10 @@ mod page0 {
         let pair = Some(0x99_0000_1234u64.to_le_bytes());
         assert_eq!(read(&mut rig, &ahead, 0xf10), pair);
         assert_eq!(read(&mut rig, &ahead, 0xf18), Some(1u32.to_le_bytes()));
-        assert_eq!(read(&mut rig, &ahead, 0xf30), Some((0x14u64 << 32).to_le_bytes()));
+        assert_eq!(
+            read(&mut rig, &ahead, 0xf30),
+            Some((0x14u64 << 32).to_le_bytes())
+        );
         assert_eq!(read::<4>(&mut rig, &ahead, 0xf00), None);
     }
 }

@@ -228,7 +228,10 @@ impl Fake<'_> {
                 }
                 _ => {}
             }
-            self.put(tx(queue, HEAD), if head + 1 >= length { 0 } else { head + 1 });
+            self.put(
+                tx(queue, HEAD),
+                if head + 1 >= length { 0 } else { head + 1 },
+            );
         }
     }
 
@@ -241,7 +244,10 @@ impl Fake<'_> {
             return false;
         }
         let length = self.get(rx(queue, LENGTH)) / 16;
-        self.put(rx(queue, HEAD), if head + 1 >= length { 0 } else { head + 1 });
+        self.put(
+            rx(queue, HEAD),
+            if head + 1 >= length { 0 } else { head + 1 },
+        );
         true
     }
 

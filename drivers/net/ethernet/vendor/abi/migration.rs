@@ -70,12 +70,7 @@ unsafe extern "C" fn save(ctx: *mut c_void, state: u32, buf: *mut c_void, len: u
 /// # Safety
 ///
 /// `ctx` must be what `open` made, not yet released; `buf` may be read, `len` bytes.
-unsafe extern "C" fn load(
-    ctx: *mut c_void,
-    state: u32,
-    buf: *const c_void,
-    len: usize,
-) -> c_int {
+unsafe extern "C" fn load(ctx: *mut c_void, state: u32, buf: *const c_void, len: usize) -> c_int {
     // SAFETY: By contract.
     let vf = unsafe { borrow(ctx) };
     // SAFETY: The mediator hands in so many bytes, which do not change during the call.

@@ -230,7 +230,10 @@ unsafe extern "C" fn get_region_info(
     let vf = unsafe { borrow(ctx) };
     // SAFETY: `info` is the caller's, for this call.
     let info = unsafe { &mut *info };
-    let Some(from) = vf.mappable_from(info.region).filter(|from| *from < info.size) else {
+    let Some(from) = vf
+        .mappable_from(info.region)
+        .filter(|from| *from < info.size)
+    else {
         return answer(Ok(Answer::Pass));
     };
     let [first, ..] = &mut info.areas;

@@ -97,9 +97,8 @@ impl Machine {
     }
 
     fn fits<'a, P: Platform<'a>>(&self, platform: &P, known: &Known) -> Result<(), Fault> {
-        let fits = platform.with_vfs(|vfs, _| {
-            vfs.look(|states, pf| compare::check(states, pf, self.vf, known))
-        });
+        let fits = platform
+            .with_vfs(|vfs, _| vfs.look(|states, pf| compare::check(states, pf, self.vf, known)));
         Ok(fits?)
     }
 

@@ -131,8 +131,7 @@ impl Machine {
         self.stopped.device = device;
         let counted = registers::read_statistics(platform.io(), vf)?;
         self.stopped.statistics = self.ahead.seen(counted);
-        self.stopped.mailbox =
-            platform.with_vfs(|vfs, _| vfs.mailbox(platform.io(), vf))?;
+        self.stopped.mailbox = platform.with_vfs(|vfs, _| vfs.mailbox(platform.io(), vf))?;
         Ok(())
     }
 

@@ -79,7 +79,9 @@ pub(crate) fn read<'a, P: Platform<'a>>(
     offset: u64,
     bytes: &mut [u8],
 ) -> Result<bool> {
-    let end = offset.checked_add(u64::try_from(bytes.len())?).ok_or(EINVAL)?;
+    let end = offset
+        .checked_add(u64::try_from(bytes.len())?)
+        .ok_or(EINVAL)?;
     let first = offset - offset % REGISTER;
     let registers = || (first..end).step_by(size_of::<u32>());
     if !registers().any(|at| differs(platform, vf, ahead, at)) {

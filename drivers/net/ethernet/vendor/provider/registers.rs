@@ -167,7 +167,9 @@ fn vectors(word: u32, vf: usize) -> Result<u8> {
 fn read_interrupts<'a>(io: impl Registers<'a>, vf: usize) -> Result<Interrupts> {
     let mut throttles = [0; VECTORS];
     for (index, throttle) in throttles.iter_mut().enumerate() {
-        *throttle = io.try_read(at::<EITR>(vectors_shift(vf)? + index)?)?.into_raw();
+        *throttle = io
+            .try_read(at::<EITR>(vectors_shift(vf)? + index)?)?
+            .into_raw();
     }
     let auto_mask = io.try_read(at::<PVTEIAM>(vf)?)?.vectors().get();
     let mailbox = io.try_read(at::<PVTIVAR_MISC>(vf)?)?.mailbox().get();
@@ -223,7 +225,10 @@ pub(super) fn write<'a, I: Registers<'a>>(io: I, vf: usize, device: &Device) -> 
         let ring = &state.ring;
         io.try_write(at::<RDBAL>(q)?, RDBAL::from_raw(low(ring.base)))?;
         io.try_write(at::<RDBAH>(q)?, RDBAH::from_raw(high(ring.base)))?;
-        io.try_write(at::<RDLEN>(q)?, RDLEN::zeroed().try_with_bytes(ring.length)?)?;
+        io.try_write(
+            at::<RDLEN>(q)?,
+            RDLEN::zeroed().try_with_bytes(ring.length)?,
+        )?;
         io.try_write(at::<SRRCTL>(q)?, SRRCTL::from_raw(state.shape))?;
         io.try_write(at::<RXCTL>(q)?, RXCTL::from_raw(state.hints))?;
     }
@@ -232,7 +237,10 @@ pub(super) fn write<'a, I: Registers<'a>>(io: I, vf: usize, device: &Device) -> 
         let ring = &state.ring;
         io.try_write(at::<TDBAL>(q)?, TDBAL::from_raw(low(ring.base)))?;
         io.try_write(at::<TDBAH>(q)?, TDBAH::from_raw(high(ring.base)))?;
-        io.try_write(at::<TDLEN>(q)?, TDLEN::zeroed().try_with_bytes(ring.length)?)?;
+        io.try_write(
+            at::<TDLEN>(q)?,
+            TDLEN::zeroed().try_with_bytes(ring.length)?,
+        )?;
         io.try_write(at::<TXCTL>(q)?, TXCTL::from_raw(state.hints))?;
         io.try_write(at::<TDWBAL>(q)?, TDWBAL::from_raw(low(state.write_back)))?;
         io.try_write(at::<TDWBAH>(q)?, TDWBAH::from_raw(high(state.write_back)))?;
@@ -242,11 +250,7 @@ pub(super) fn write<'a, I: Registers<'a>>(io: I, vf: usize, device: &Device) -> 
     write_interrupts(io, vf, &device.interrupts)
 }
 
-fn write_interrupts<'a, I: Registers<'a>>(
-    io: I,
-    vf: usize,
-    interrupts: &Interrupts,
-) -> Result {
+fn write_interrupts<'a, I: Registers<'a>>(io: I, vf: usize, interrupts: &Interrupts) -> Result {
     // What the VF writes is added to what is there, in QEMU's model: so clear that.
     io.try_write(at::<IVAR>(vf)?, IVAR::zeroed())?;
     let entries = u32::from_le_bytes(interrupts.queues);

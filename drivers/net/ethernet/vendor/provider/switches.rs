@@ -108,18 +108,12 @@ pub(super) fn settle<'a, P: Platform<'a>>(platform: &P, vf: usize) -> Result<(),
 }
 
 fn set_rx<'a, P: Platform<'a>>(io: P::Io, q: usize, control: u32) -> Result {
-    io.try_write(
-        RXDCTL::try_at(q).ok_or(EINVAL)?,
-        RXDCTL::from_raw(control),
-    )
+    io.try_write(RXDCTL::try_at(q).ok_or(EINVAL)?, RXDCTL::from_raw(control))
 }
 
 /// Sets how transmit queue `q` of the device runs, and whether.
 pub(super) fn set_tx<'a, P: Platform<'a>>(io: P::Io, q: usize, control: u32) -> Result {
-    io.try_write(
-        TXDCTL::try_at(q).ok_or(EINVAL)?,
-        TXDCTL::from_raw(control),
-    )
+    io.try_write(TXDCTL::try_at(q).ok_or(EINVAL)?, TXDCTL::from_raw(control))
 }
 
 /// Writes the tail of transmit queue `q` of the device.
@@ -137,7 +131,11 @@ pub(super) fn await_tx<'a, P: Platform<'a>>(platform: &P, q: usize, on: bool) ->
 }
 
 /// Waits until the head of transmit queue `q` of the device is at `head`.
-pub(super) fn await_tx_head<'a, P: Platform<'a>>(platform: &P, q: usize, head: u16) -> Result<bool> {
+pub(super) fn await_tx_head<'a, P: Platform<'a>>(
+    platform: &P,
+    q: usize,
+    head: u16,
+) -> Result<bool> {
     wait(platform, |io| {
         let at = io.try_read(TDH::try_at(q).ok_or(EINVAL)?)?.index();
         Ok(at.get() == u32::from(head))
