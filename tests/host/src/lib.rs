@@ -18,7 +18,7 @@ mod frame;
 #[path = "../../../mediate/logic/migration.rs"]
 mod migration;
 #[path = "../../../mediate/logic/provider.rs"]
-mod provider;
+mod mediate_provider;
 #[path = "../../../mediate/logic/record.rs"]
 mod record;
 #[path = "../../../mediate/logic/region.rs"]
@@ -40,6 +40,19 @@ mod vf_ids;
 #[path = "../../../mediate/logic/window.rs"]
 mod window;
 
+/// The PF driver as provider of its VFs.
+#[path = "../../../drivers/net/ethernet/vendor/provider"]
+mod provider {
+    mod image;
+    pub(crate) mod levels;
+    pub(crate) mod logic;
+    pub(crate) mod page0;
+    pub(crate) mod platform;
+    pub(crate) mod probe;
+    mod registers;
+    mod rings;
+    mod switches;
+}
 /// The PF driver's registers.
 #[path = "../../../drivers/net/ethernet/vendor/regs/mod.rs"]
 mod regs;
@@ -49,6 +62,7 @@ mod vf {
     mod filters;
     pub(crate) mod logic;
     mod mailbox;
+    pub(crate) mod moving;
     pub(crate) mod service;
     pub(crate) mod vfs;
 }

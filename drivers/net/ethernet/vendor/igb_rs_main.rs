@@ -9,9 +9,11 @@ mod abi {
     pub(crate) mod dma;
     pub(crate) mod errno;
     pub(crate) mod ethtool;
+    pub(crate) mod host;
     pub(crate) mod init;
     pub(crate) mod irq;
     pub(crate) mod lock;
+    mod migration;
     pub(crate) mod napi;
     pub(crate) mod netdev;
     pub(crate) mod netdev_vf;
@@ -45,17 +47,30 @@ mod pf {
     pub(crate) mod reset;
 }
 mod provider {
+    mod explain;
+    mod image;
+    pub(crate) mod levels;
+    mod logic;
     pub(crate) mod mediate;
+    mod page0;
+    mod platform;
+    pub(crate) mod probe;
+    mod registers;
+    mod rings;
+    mod switches;
 }
+#[path = "../../../../mediate/logic/record.rs"]
+mod record;
 mod regs;
 mod vf {
     pub(crate) mod control;
     mod filters;
     pub(crate) mod logic;
     mod mailbox;
+    pub(crate) mod moving;
     mod service;
     pub(crate) mod sriov;
-    mod vfs;
+    pub(crate) mod vfs;
 }
 
 /// Driver and provider, in the order in which they are torn down: the driver
