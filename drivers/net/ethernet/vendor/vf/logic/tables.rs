@@ -218,7 +218,9 @@ impl Tables {
                 }
             };
             for (index, vf) in vfs.iter().enumerate() {
-                if let Some(mac) = vf.mac() {
+                // An address the administrator has set is not the VF's as long as
+                // no driver is in it: it may be in use behind another port.
+                if let Some(mac) = vf.mac().filter(|_| vf.guest.enabled) {
                     place(mac, pool_bit(index));
                 }
             }
@@ -360,6 +362,15 @@ mod tests {
     }
 
     #[test]
+    fn an_administrators_address_is_filtered_for_while_a_driver_is_there() {
+        let mut vfs = [VfState::new(); 1];
+        vfs[0].admin.mac = Some(mac(1));
+        assert!(!compute(&vfs, &pf()).addresses.holds(mac(1)));
+        vfs[0].guest.enabled = true;
+        assert!(compute(&vfs, &pf()).addresses.holds(mac(1)));
+    }
+
+    #[test]
     fn a_port_vlan_keeps_its_vf_in() {
         let mut vfs = [VfState::new(); 1];
         vfs[0].admin.port_vlan = Some(PortVlan { vid: 5, qos: 3 });
@@ -438,6 +449,8 @@ mod tests {
     #[test]
     fn entries_stay_where_they_are() {
         let mut vfs = [VfState::new(); 2];
+        vfs[0].guest.enabled = true;
+        vfs[1].guest.enabled = true;
         vfs[0].guest.mac = Some(mac(1));
         vfs[1].guest.mac = Some(mac(2));
         let first = compute(&vfs, &pf());
