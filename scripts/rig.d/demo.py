@@ -72,7 +72,7 @@ def start_guest(stage, place, report):
     return guest
 
 
-def move(stage, source, place, report):
+def relocate(stage, source, place, report):
     """The migration, with probes and a TCP flow around it."""
     target = stage.enter_context(stage.guest("target", place, incoming=True))
     say(f"target: waits on VF {place.vf.address} of another NIC")
@@ -110,7 +110,7 @@ def demo(transport, report):
         report["reached_before"] = look_from_everywhere(stage, "before")
         before = link_identity(source)
         check(before["mac"] == GUEST_MAC, f"the guest has another MAC: {before['mac']}")
-        target = move(stage, source, there, report)
+        target = relocate(stage, source, there, report)
         report["state_bytes"] = int(here.debugfs("state_bytes"))
         source.leave()
         say("source: has quit")

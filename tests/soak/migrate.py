@@ -39,7 +39,7 @@ class Journey:
         values = self.guest.run("cat " + " ".join(base + name for name in COUNTERS)).split()
         return dict(zip(COUNTERS, map(int, values)))
 
-    def move(self, n):
+    def step(self, n):
         target = self.stage.guest(f"guest-{n + 1}", self.places[(n + 1) % 2], incoming=True).start()
         try:
             move.migrate(self.guest, target)
@@ -64,7 +64,7 @@ def round(host, n):
     global journey
     if journey is None:
         journey = Journey(host)
-    journey.move(n)
+    journey.step(n)
 
 
 def finish(_host):
