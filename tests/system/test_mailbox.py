@@ -2,6 +2,7 @@
 """Each message of igbvf and of DPDK's VF driver, sent from a VF by hand."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,34 @@ def test_an_untrusted_vf_cannot_take_what_is_not_its_own(nic, vf):
     vf.reset()
     join = mbx.VLAN | 1 << 16
     assert refused(vf.ask(join, 8), join)
+
+
+def interrupts():
+    """How often the vector of the VFs has fired, on all CPUs."""
+    rows = [line.split() for line in Path("/proc/interrupts").read_text().splitlines()]
+    cpus = len(rows[0])
+    return sum(int(count) for row in rows if row[-1] == "igb_rs-other" for count in row[1:1 + cpus])
+
+
+def test_a_flood_is_moderated_and_one_message_is_served_at_once(vf):
+    before, start = interrupts(), time.monotonic()
+    while time.monotonic() < start + 2:
+        vf.flood(1000)
+    seconds, raised = time.monotonic() - start, interrupts() - before
+    # 500 us between two.
+    assert 100 < raised < 1.2 * seconds * 2000, f"{raised} interrupts in {seconds:.1f} s"
+    # Until the VF may ask again.
+    time.sleep(0.5)
+    vf.reset()
+    quickest = min(duration(lambda: vf.ask(mbx.SET_MAC, *mac_words(MAC))) for _ in range(20))
+    print(f"{raised} interrupts in {seconds:.1f} s; a message takes {1e3 * quickest:.1f} ms")
+    assert quickest < 0.05
+
+
+def duration(action):
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
 
 
 def test_filters_are_finite(vf):

@@ -84,6 +84,12 @@ class VfUser:
             self.write(VMBMEM + 4 * index, word)
         self.write(V2PMAILBOX, REQ)
 
+    def flood(self, count):
+        """Ask `count` times without waiting for anything."""
+        request = ctypes.c_uint32.from_address(self._base + V2PMAILBOX)
+        for _ in range(count):
+            request.value = REQ
+
     def answer(self, seconds=3):
         """The first three words of the PF's answer."""
         self._wait(PFACK, seconds)

@@ -2,6 +2,7 @@
 """Network interfaces in namespaces of their own, and traffic between them."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -26,8 +27,11 @@ def run(*words, check=True, timeout=120, **options):
 class Peer:
     """An interface in its own namespace, with one address."""
 
+    _numbers = itertools.count()
+
     def __init__(self, netdev, address, mtu=1500):
-        self.name = f"peer-{netdev}"
+        # The same interface's name may be given anew while it is in here.
+        self.name = f"peer{next(Peer._numbers)}"
         self.netdev, self.address = netdev, address
         try:
             run("ip", "netns", "add", self.name)
