@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MEDIATOR
+from conftest import MEDIATOR, Host
 from rigtest import mailbox as mbx
 from rigtest.mailbox import VfUser, granted, mac_words, refused
+from rigtest.net import run
 from rigtest.pci import wait_for
 
 MAC, OTHER = "02:00:00:00:00:11", "02:00:00:00:00:22"
@@ -21,8 +22,11 @@ def ip(*words, fails=False):
     return done.stdout + done.stderr
 
 
-@pytest.fixture
-def nic(host):
+@pytest.fixture(scope="module")
+def machine():
+    """PF 0 with two VFs that vfio users may open."""
+    host = Host()
+    host.clean()
     host.load("mediate", MEDIATOR, "igb_rs")
     nic = host.nics[0]
     for vf in host.make_vfs(nic, "igb_rs", 2):
@@ -31,7 +35,17 @@ def nic(host):
     # Without a link no answer says "clear to send".
     carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
     wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
-    return nic
+    yield nic
+    host.clean()
+
+
+@pytest.fixture
+def nic(machine):
+    """With nothing set for its VFs; what a VF itself has set ends when it is opened."""
+    yield machine
+    run("ip", "-batch", "-", input="".join(
+        f"link set {machine.netdev} vf {vf} {words}\n" for vf in (0, 1)
+        for words in ("mac 00:00:00:00:00:00", "vlan 0", "trust off")))
 
 
 @pytest.fixture

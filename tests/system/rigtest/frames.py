@@ -36,6 +36,14 @@ def packet_socket(peer, interface, promiscuous=False):
         yield sock
 
 
+def send(sender, mac, count):
+    """Frames to `mac` that mean nothing to anybody."""
+    head = octets(mac) + octets(sender.link()["address"]) + struct.pack("!H", TYPE)
+    with packet_socket(sender, sender.netdev) as mouth:
+        for _ in range(count):
+            mouth.send(head.ljust(60, b"\0"))
+
+
 def heard(sender, listener, mac, count=5, vlan=None, promiscuous=False, interface=None):
     """How many of `count` frames to `mac` the listener's NIC lets in, as seen on
     `interface` if that is another one above it."""

@@ -161,15 +161,25 @@ def listens(peer, port):
     return any(fields[1].endswith(f":{port:04X}") and fields[3] == "0A" for fields in map(str.split, lines))
 
 
-def iperf3(server, client, *options, seconds=2, address=None):
-    """Bits per second that the receiver saw."""
-    address = address or server.address
-    with running(server.popen("iperf3", "-s", "-1", "-B", address)):
-        wait_for(lambda: listens(server, IPERF_PORT), 60, "iperf3 listens")
-        text = client("iperf3", "-J", "-t", seconds, "-c", address, "--connect-timeout", "20000", *options,
-                      timeout=seconds + 100)
+@contextlib.contextmanager
+def iperf3_server(peer):
+    """One that serves one client."""
+    with running(peer.popen("iperf3", "-s", "-1", "-B", peer.address)):
+        wait_for(lambda: listens(peer, IPERF_PORT), 60, "iperf3 listens")
+        yield
+
+
+def iperf3_rate(text):
+    """Bits per second that the receiver saw, of a client's JSON."""
     end = json.loads(text)["end"]
     return end.get("sum_received", end.get("sum", {}))["bits_per_second"]
+
+
+def iperf3(server, client, *options, seconds=2):
+    """Bits per second that the receiver saw."""
+    with iperf3_server(server):
+        return iperf3_rate(client("iperf3", "-J", "-t", seconds, "-c", server.address, "--connect-timeout", "20000",
+                                  *options, timeout=seconds + 100))
 
 
 def transfer(sender, receiver, size=300_000):
