@@ -30,6 +30,8 @@ def each_failure(attempt, undo):
     with every_allocation():
         for n in range(1, MOST):
             fired, error = attempt(n)
+            if n % 50 == 0:
+                print(f"{n} allocations, {failed} of them needed", flush=True)
             if error is None:
                 undo()
             else:

@@ -2,6 +2,7 @@
 """Failing allocations of this thread, one at a time (debug kernel only)."""
 
 import contextlib
+import os
 from pathlib import Path
 
 DEBUGFS = Path("/sys/kernel/debug")
@@ -32,14 +33,12 @@ def write_failing(path, text, nth):
     Answers (whether it came to fail, errno or None)."""
     with open(path, "wb", buffering=0) as file, open("/proc/thread-self/fail-nth", "r+b", buffering=0) as control:
         data = text.encode()
-        control.write(b"%d" % nth)
+        os.pwrite(control.fileno(), b"%d" % nth, 0)
         try:
             file.write(data)
             errno = None
         except OSError as error:
             errno = error.errno
-        control.seek(0)
-        left = int(control.read(16))
-        control.seek(0)
-        control.write(b"0")
+        left = int(os.pread(control.fileno(), 16, 0))
+        os.pwrite(control.fileno(), b"0", 0)
     return left == 0, errno

@@ -10,6 +10,8 @@ import os
 import socket
 import struct
 
+from .pci import wait_for
+
 # For local experiments, so nobody else sends it.
 TYPE = 0x88B5
 VLAN = 0x8100
@@ -44,7 +46,7 @@ def send(sender, mac, count):
             mouth.send(head.ljust(60, b"\0"))
 
 
-def heard(sender, listener, mac, count=5, vlan=None, promiscuous=False, interface=None):
+def heard(sender, listener, mac, count=5, vlan=None, interface=None):
     """How many of `count` frames to `mac` the listener's NIC lets in, as seen on
     `interface` if that is another one above it."""
     token, last = os.urandom(8), os.urandom(8)
@@ -53,13 +55,14 @@ def heard(sender, listener, mac, count=5, vlan=None, promiscuous=False, interfac
     frames = [octets(mac) + own + tag + struct.pack("!H", TYPE) + token.ljust(64, b"\0")] * count
     frames.append(octets(BROADCAST) + own + struct.pack("!H", TYPE) + last.ljust(64, b"\0"))
     with contextlib.ExitStack() as stack:
-        ear = stack.enter_context(packet_socket(listener, listener.netdev, promiscuous))
+        ear = stack.enter_context(packet_socket(listener, listener.netdev))
         above = stack.enter_context(packet_socket(listener, interface)) if interface else ear
         mouth = stack.enter_context(packet_socket(sender, sender.netdev))
         for frame in frames:
             mouth.send(frame)
         ear.settimeout(SECONDS)
         number = 0
+        # Its time-out says that not even a broadcast comes through.
         while last not in (frame := ear.recv(2048)):
             number += above is ear and token in frame
         above.setblocking(False)
@@ -67,3 +70,8 @@ def heard(sender, listener, mac, count=5, vlan=None, promiscuous=False, interfac
             while above is not ear:
                 number += token in above.recv(2048)
         return number
+
+
+def settles(count, *words, seconds=20, **options):
+    """Waits until as many are heard: the kernel writes filters from a worker."""
+    wait_for(lambda: heard(*words, **options) == count, seconds, f"{count} frames of {words} {options}")
