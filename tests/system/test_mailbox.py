@@ -94,6 +94,33 @@ def test_each_message_of_igbvf_is_granted(vf):
         assert granted(word, words[0]) and word & mbx.CTS, f"{words[0]:#x}: {word:#x}"
 
 
+def test_each_message_of_dpdk_is_granted(nic):
+    """Of e1000_vf.c; it sends all of the mailbox's memory, whatever is in there."""
+    ip("link", "set", nic.netdev, "vf", "0", "trust", "on")
+    garbage = [0xDEAD_BEEF] * mbx.WORDS
+    both, unicast, multicast = 3 << 16, 1 << 16, 2 << 16
+    with VfUser(nic.vfs[0]) as vf:
+        vf.reset()
+        for words in (
+            [mbx.SET_MAC, *mac_words(MAC)],
+            [mbx.MULTICAST | 3 << 16, 0x0123_0456, 0xDEAD_0789],
+            [mbx.MULTICAST | 30 << 16, *[0x0FFF_0FFF] * 15],
+            # More groups than fit: receive all.
+            [mbx.MULTICAST | (mbx.OVERFLOW | 30) << 16, *[0x0FFF_0FFF] * 15],
+            [mbx.MULTICAST | mbx.OVERFLOW << 16],
+            [mbx.MULTICAST],
+            [mbx.VLAN | 1 << 16, 100],
+            [mbx.VLAN, 100],
+            [mbx.MAX_FRAME, 9018],
+            [mbx.MAX_FRAME, 1518],
+            *([mbx.PROMISCUOUS | info] for info in (both, unicast, multicast, 0)),
+        ):
+            word = vf.ask(*words, *garbage[len(words):])
+            assert granted(word, words[0]) and word & mbx.CTS, f"{words[0]:#x}: {word:#x}"
+        # When it is closed it has no address any more, which in-tree igb refuses too.
+        assert refused(vf.ask(mbx.SET_MAC, 0, 0), mbx.SET_MAC)
+
+
 def test_promiscuity_is_dpdks_and_for_trusted_vfs(nic, vf):
     multicast, unicast = mbx.PROMISCUOUS | 1 << 17, mbx.PROMISCUOUS | 1 << 16
     assert granted(vf.ask(multicast), multicast)

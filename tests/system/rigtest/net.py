@@ -111,7 +111,7 @@ class Peer:
         text = self("ping", "-q", "-n", "-c", count, "-i", "0.1", "-W", wait, "-s", size, *extra, address, check=False)
         return int(text.split(" received")[0].rsplit(" ", 1)[1]) if " received" in text else 0
 
-    def reaches(self, address, seconds=15, count=5, **options):
+    def reaches(self, address, seconds=30, count=5, **options):
         """Whether the address answers, at the latest after `seconds`, and goes on to."""
         # A neighbour that did not answer before is asked anew: packets that wait
         # for its last failing try would be dropped with it.
