@@ -7,7 +7,7 @@
 #   make demo               a guest on a mediated VF, in the rig
 #   make test               everything below
 #   make check unit kunit system
-#   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug]
+#   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N]
 #   make clean              removes what was built; the cache stays
 
 KERNEL ?= stock
@@ -30,7 +30,7 @@ check unit kunit system:
 	@scripts/test $@
 
 soak:
-	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)"
+	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)" "$(FIRST)"
 
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build

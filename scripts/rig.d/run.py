@@ -45,6 +45,7 @@ def arguments():
     parser.add_argument("--log", type=Path)
     parser.add_argument("--append", default="")
     parser.add_argument("--join", type=Path)
+    parser.add_argument("--expect")
     own, command = sys.argv[1:], []
     if "--" in own:
         at = own.index("--")
@@ -183,7 +184,8 @@ def log_path(options):
 
 
 def judge(options, output, trouble, problems, console):
-    checked = subprocess.run([SRC / "scripts/logcheck", console], stdout=subprocess.PIPE, text=True)
+    expect = ["--expect", options.expect] if options.expect else []
+    checked = subprocess.run([SRC / "scripts/logcheck", *expect, console], stdout=subprocess.PIPE, text=True)
     faults = checked.returncode != 0
     if trouble:
         code, why = trouble

@@ -19,7 +19,7 @@ def message(rng):
     """Mostly near a real message, sometimes plain noise."""
     if rng.random() < 0.2:
         return [rng.getrandbits(32) for _ in range(rng.randint(1, mbx.WORDS))]
-    head = rng.choice((1, 2, 3, 4, 5, 6, 7, 0x100)) | rng.choice((0, 0, 1, 2, 3, 30, 31, 0xFF)) << 16
+    head = rng.choice((1, 2, 3, 4, 5, 6, 7, 0x100)) | rng.choice((0, 0, 1, 2, 3, 30, 31, 0x80, 0x9E, 0xFF)) << 16
     body = [rng.choice((0, 1, 100, 4094, 4095, 9018, 0xFFFF, rng.getrandbits(16), rng.getrandbits(32)))
             for _ in range(mbx.WORDS - 1)]
     return [head, *body]

@@ -2,13 +2,15 @@
 """Each message of igbvf and of DPDK's VF driver, sent from a VF by hand."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from conftest import MEDIATOR
+from conftest import MEDIATOR, Host
 from rigtest import mailbox as mbx
 from rigtest.mailbox import VfUser, granted, mac_words, refused
+from rigtest.net import run
 from rigtest.pci import wait_for
 
 MAC, OTHER = "02:00:00:00:00:11", "02:00:00:00:00:22"
@@ -20,8 +22,11 @@ def ip(*words, fails=False):
     return done.stdout + done.stderr
 
 
-@pytest.fixture
-def nic(host):
+@pytest.fixture(scope="module")
+def machine():
+    """PF 0 with two VFs that vfio users may open."""
+    host = Host()
+    host.clean()
     host.load("mediate", MEDIATOR, "igb_rs")
     nic = host.nics[0]
     for vf in host.make_vfs(nic, "igb_rs", 2):
@@ -30,7 +35,17 @@ def nic(host):
     # Without a link no answer says "clear to send".
     carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
     wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
-    return nic
+    yield nic
+    host.clean()
+
+
+@pytest.fixture
+def nic(machine):
+    """With nothing set for its VFs; what a VF itself has set ends when it is opened."""
+    yield machine
+    run("ip", "-batch", "-", input="".join(
+        f"link set {machine.netdev} vf {vf} {words}\n" for vf in (0, 1)
+        for words in ("mac 00:00:00:00:00:00", "vlan 0", "trust off")))
 
 
 @pytest.fixture
@@ -79,6 +94,33 @@ def test_each_message_of_igbvf_is_granted(vf):
         assert granted(word, words[0]) and word & mbx.CTS, f"{words[0]:#x}: {word:#x}"
 
 
+def test_each_message_of_dpdk_is_granted(nic):
+    """Of e1000_vf.c; it sends all of the mailbox's memory, whatever is in there."""
+    ip("link", "set", nic.netdev, "vf", "0", "trust", "on")
+    garbage = [0xDEAD_BEEF] * mbx.WORDS
+    both, unicast, multicast = 3 << 16, 1 << 16, 2 << 16
+    with VfUser(nic.vfs[0]) as vf:
+        vf.reset()
+        for words in (
+            [mbx.SET_MAC, *mac_words(MAC)],
+            [mbx.MULTICAST | 3 << 16, 0x0123_0456, 0xDEAD_0789],
+            [mbx.MULTICAST | 30 << 16, *[0x0FFF_0FFF] * 15],
+            # More groups than fit: receive all.
+            [mbx.MULTICAST | (mbx.OVERFLOW | 30) << 16, *[0x0FFF_0FFF] * 15],
+            [mbx.MULTICAST | mbx.OVERFLOW << 16],
+            [mbx.MULTICAST],
+            [mbx.VLAN | 1 << 16, 100],
+            [mbx.VLAN, 100],
+            [mbx.MAX_FRAME, 9018],
+            [mbx.MAX_FRAME, 1518],
+            *([mbx.PROMISCUOUS | info] for info in (both, unicast, multicast, 0)),
+        ):
+            word = vf.ask(*words, *garbage[len(words):])
+            assert granted(word, words[0]) and word & mbx.CTS, f"{words[0]:#x}: {word:#x}"
+        # When it is closed it has no address any more, which in-tree igb refuses too.
+        assert refused(vf.ask(mbx.SET_MAC, 0, 0), mbx.SET_MAC)
+
+
 def test_promiscuity_is_dpdks_and_for_trusted_vfs(nic, vf):
     multicast, unicast = mbx.PROMISCUOUS | 1 << 17, mbx.PROMISCUOUS | 1 << 16
     assert granted(vf.ask(multicast), multicast)
@@ -119,6 +161,34 @@ def test_an_untrusted_vf_cannot_take_what_is_not_its_own(nic, vf):
     vf.reset()
     join = mbx.VLAN | 1 << 16
     assert refused(vf.ask(join, 8), join)
+
+
+def interrupts():
+    """How often the vector of the VFs has fired, on all CPUs."""
+    rows = [line.split() for line in Path("/proc/interrupts").read_text().splitlines()]
+    cpus = len(rows[0])
+    return sum(int(count) for row in rows if row[-1] == "igb_rs-other" for count in row[1:1 + cpus])
+
+
+def test_a_flood_is_moderated_and_one_message_is_served_at_once(vf):
+    before, start = interrupts(), time.monotonic()
+    while time.monotonic() < start + 2:
+        vf.flood(1000)
+    seconds, raised = time.monotonic() - start, interrupts() - before
+    # 500 us between two.
+    assert 100 < raised < 1.2 * seconds * 2000, f"{raised} interrupts in {seconds:.1f} s"
+    # Until the VF may ask again.
+    time.sleep(0.5)
+    vf.reset()
+    quickest = min(duration(lambda: vf.ask(mbx.SET_MAC, *mac_words(MAC))) for _ in range(20))
+    print(f"{raised} interrupts in {seconds:.1f} s; a message takes {1e3 * quickest:.1f} ms")
+    assert quickest < 0.05
+
+
+def duration(action):
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
 
 
 def test_filters_are_finite(vf):

@@ -15,6 +15,8 @@ WORDS = 16
 ACK, NACK, CTS = 1 << 31, 1 << 30, 1 << 29
 RESET, SET_MAC, MULTICAST, VLAN, MAX_FRAME, PROMISCUOUS = 1, 2, 3, 4, 5, 6
 MAC_CLEAR, MAC_ADD = 1 << 16, 2 << 16
+# Of the info of MULTICAST: there are more groups than fit.
+OVERFLOW = 0x80
 PF_CONTROL = 0x100
 
 
@@ -90,6 +92,12 @@ class VfUser:
         for index, word in enumerate(words):
             self.write(VMBMEM + 4 * index, word)
         self.write(V2PMAILBOX, REQ)
+
+    def flood(self, count):
+        """Ask `count` times without waiting for anything."""
+        request = ctypes.c_uint32.from_address(self._base + V2PMAILBOX)
+        for _ in range(count):
+            request.value = REQ
 
     def answer(self, seconds=3):
         """The first three words of the PF's answer."""

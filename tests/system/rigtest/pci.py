@@ -11,14 +11,25 @@ DRIVERS = Path("/sys/bus/pci/drivers")
 PF_ID, VF_ID = (0x8086, 0x10C9), (0x8086, 0x10CA)
 
 
+class Deadline:
+    """A time from now on."""
+
+    def __init__(self, seconds):
+        self._end = time.monotonic() + seconds
+
+    @property
+    def over(self):
+        return time.monotonic() > self._end
+
+
 def wait_for(check, seconds, what, step=0.05):
     """The first true value of check(), or TimeoutError naming `what`."""
-    end = time.monotonic() + seconds
+    end = Deadline(seconds)
     while True:
         value = check()
         if value:
             return value
-        if time.monotonic() > end:
+        if end.over:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
         time.sleep(step)
 

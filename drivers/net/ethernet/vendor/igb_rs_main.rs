@@ -20,6 +20,7 @@ mod abi {
     pub(crate) mod pci;
     pub(crate) mod pci_errors;
     pub(crate) mod provider;
+    pub(crate) mod rx_mode;
     pub(crate) mod skb;
     pub(crate) mod work;
 }

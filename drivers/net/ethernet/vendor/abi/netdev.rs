@@ -15,6 +15,7 @@ use super::{
         VfOperations, //
     },
     pci::as_raw,
+    rx_mode::RxMode,
     skb::SkBuff, //
 };
 use crate::netdev::filter_table::Mac;
@@ -73,49 +74,6 @@ pub(crate) trait Operations: Send + Sync + EthtoolOperations + VfOperations {
 
 /// Totals, as `ip -s link` shows them.
 pub(crate) type Stats = bindings::rtnl_link_stats64;
-
-/// What an interface wants to receive.
-pub(crate) struct RxMode<'a> {
-    /// Everything.
-    pub(crate) promiscuous: bool,
-    /// All multicasts.
-    pub(crate) all_multicast: bool,
-    unicast: *mut bindings::netdev_hw_addr_list,
-    multicast: *mut bindings::netdev_hw_addr_list,
-    _lists: PhantomData<&'a ()>,
-}
-
-impl<'a> RxMode<'a> {
-    /// Unicast addresses besides the device's own.
-    pub(crate) fn unicast(&self) -> Addresses<'a> {
-        Addresses(self.unicast, core::ptr::null_mut(), PhantomData)
-    }
-
-    /// Multicast addresses.
-    pub(crate) fn multicast(&self) -> Addresses<'a> {
-        Addresses(self.multicast, core::ptr::null_mut(), PhantomData)
-    }
-}
-
-/// The addresses of a list.
-pub(crate) struct Addresses<'a>(
-    *mut bindings::netdev_hw_addr_list,
-    *mut bindings::netdev_hw_addr,
-    PhantomData<&'a ()>,
-);
-
-impl Iterator for Addresses<'_> {
-    type Item = Mac;
-
-    fn next(&mut self) -> Option<Mac> {
-        // SAFETY: The list is a snapshot that is ours for the call that handed it in.
-        self.1 = unsafe { bindings::igb_rs_next_address(self.0, self.1) };
-        let entry = NonNull::new(self.1)?;
-        // SAFETY: An entry of the list.
-        let [a, b, c, d, e, f, ..] = unsafe { entry.as_ref() }.addr;
-        Some([a, b, c, d, e, f])
-    }
-}
 
 /// Owner of a network device, freed on drop.
 pub(crate) struct NetDevice(NonNull<bindings::net_device>);
@@ -441,15 +399,9 @@ unsafe extern "C" fn set_rx_mode<T: Operations>(
     unicast: *mut bindings::netdev_hw_addr_list,
     multicast: *mut bindings::netdev_hw_addr_list,
 ) -> c_int {
-    // SAFETY: As above; the flags are read under the RTNL.
-    let flags = unsafe { (*dev).flags };
-    let mode = RxMode {
-        promiscuous: flags & kernel_bindings::net_device_flags_IFF_PROMISC != 0,
-        all_multicast: flags & kernel_bindings::net_device_flags_IFF_ALLMULTI != 0,
-        unicast,
-        multicast,
-        _lists: PhantomData,
-    };
+    // SAFETY: As above; the flags are read under the RTNL, and the lists are snapshots that
+    // are ours for this call.
+    let mode = unsafe { RxMode::new((*dev).flags, unicast, multicast) };
     // SAFETY: As above.
     let ops = unsafe { operations::<T>(dev) };
     from_result(|| ops.set_rx_mode(&mode).map(|()| 0))

@@ -21,9 +21,9 @@ use crate::{
         netdev::{
             NetDevice,
             Operations,
-            RxMode,
             Stats, //
         },
+        rx_mode::RxMode,
         skb::SkBuff,
         work::Work, //
     },

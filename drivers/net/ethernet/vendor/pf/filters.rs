@@ -7,7 +7,7 @@
 
 use super::port::Port;
 use crate::{
-    abi::netdev::RxMode,
+    abi::rx_mode::RxMode,
     netdev::{
         filter_table::{
             self,
