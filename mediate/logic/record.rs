@@ -98,9 +98,7 @@ impl<'a> Records<'a> {
             size,
         } = Header::parse(*header)?;
         let size = usize::try_from(size).map_err(|_| RecordFault::Truncated)?;
-        let (payload, rest) = rest
-            .split_at_checked(size)
-            .ok_or(RecordFault::Truncated)?;
+        let (payload, rest) = rest.split_at_checked(size).ok_or(RecordFault::Truncated)?;
         let record = Record {
             tag,
             optional,
