@@ -17,6 +17,7 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parents[2]
 OUT = SRC / "build/test"
 SUMMARY = re.compile(r"^[a-z]+: (\d+) passed, (\d+) failed$", re.M)
+FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
 
@@ -81,6 +82,12 @@ def by_status(text):
     return (1, 0) if re.search(r"it works; report|soak: passed", text) else (0, 1)
 
 
+def by_inputs(text):
+    """A test for each fuzz target, which passes if it was given inputs at all."""
+    runs = [int(n or 0) for n, _ in FUZZ.findall(text)]
+    return sum(n > 0 for n in runs), sum(n == 0 for n in runs)
+
+
 def pytest(name, paths, prefix=()):
     report = OUT / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -102,6 +109,8 @@ def suites(part):
         case "unit":
             return [Suite("unit", ["cargo", "test", "--offline", "--locked"], by_pattern(CARGO), cargo),
                     pytest("tools", ["tests/unit"])]
+        case "fuzz":
+            return [Suite("fuzz", ["scripts/fuzz", "--seconds", "15"], by_inputs)]
         case "kunit":
             return [Suite("kunit", ["scripts/kunit"], by_pattern(SUMMARY))]
         case "system":
@@ -117,7 +126,7 @@ def suites(part):
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
             ]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, kunit, system")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system")
 
 
 def main(parts):
