@@ -9,6 +9,7 @@ mod abi {
     pub(crate) mod binding;
     #[path = "vfio_bindings.rs"]
     mod bindings;
+    pub(crate) mod host;
     pub(crate) mod vfio_device;
     pub(crate) mod vfio_driver;
     pub(crate) mod vfio_requests;
@@ -21,6 +22,7 @@ mod logic {
 }
 mod vfio {
     pub(crate) mod device;
+    pub(crate) mod last_error;
 }
 
 #[pin_data]

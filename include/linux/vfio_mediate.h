@@ -18,7 +18,7 @@ struct pci_device_id;
 struct vm_area_struct;
 
 /* Grows whenever a structure below changes; checked at registration. */
-#define VFIO_MEDIATE_ABI_VERSION	1
+#define VFIO_MEDIATE_ABI_VERSION	2
 
 /* A hook's answer: not mine, do what vfio-pci does. */
 #define VFIO_MEDIATE_PASS		1
@@ -72,6 +72,81 @@ struct vfio_mediate_region_info {
 	struct vfio_mediate_area areas[VFIO_MEDIATE_MAX_AREAS];
 };
 
+/*
+ * How the provider sees accesses to the parts of a BAR that are not mmap-able
+ * all the time. NONE: it does not, and the VF must be exactly as under vfio-pci:
+ * hooks answer VFIO_MEDIATE_PASS. FIXED: those parts are never mmap-able.
+ */
+#define VFIO_MEDIATE_TRANSPORT_NONE	0
+#define VFIO_MEDIATE_TRANSPORT_FIXED	1
+
+/**
+ * struct vfio_mediate_host - what a provider may ask of the mediator
+ * @transport: VFIO_MEDIATE_TRANSPORT_…; does not change while the VF is open
+ * @dma_read: copies @len bytes of the guest's memory at @iova, as the VF would
+ *	see it, to @buf
+ * @dma_write: copies @len bytes from @buf to the guest's memory at @iova
+ * @refuse: states why the hook that is running fails, in one line without a
+ *	newline that tells an operator what to do; for the log and debugfs
+ *
+ * Valid from a VF's open to its release. dma_read and dma_write may sleep, are
+ * for hooks of struct vfio_mediate_migration_ops only, and answer 0, -EFAULT if
+ * a part of the range is not mapped for DMA, or another negative errno.
+ */
+struct vfio_mediate_host {
+	__u32 transport;
+	__u32 reserved;
+	int (*dma_read)(const struct vfio_mediate_host *host, __u64 iova,
+			void *buf, size_t len);
+	int (*dma_write)(const struct vfio_mediate_host *host, __u64 iova,
+			 const void *buf, size_t len);
+	void (*refuse)(const struct vfio_mediate_host *host, const char *why);
+};
+
+/*
+ * How far a VF is quiesced. P2P: it starts no DMA any more, but takes doorbells.
+ * STOP: its queues are drained and off, it raises no interrupt, and its state
+ * does not change by itself.
+ */
+#define VFIO_MEDIATE_QUIESCE_P2P	1
+#define VFIO_MEDIATE_QUIESCE_STOP	2
+
+/*
+ * Which state. PRECOPY: what a destination compares with itself to refuse a VF
+ * that would not fit, saved while the VF runs. FINAL: everything, saved and
+ * loaded at QUIESCE_STOP.
+ */
+#define VFIO_MEDIATE_STATE_PRECOPY	1
+#define VFIO_MEDIATE_STATE_FINAL	2
+
+/* Largest state of either kind, in bytes. */
+#define VFIO_MEDIATE_MAX_STATE		(1U << 20)
+
+/**
+ * struct vfio_mediate_migration_ops - a provider whose VFs can be moved
+ * @state_size: most bytes that save() gives of a state, now or later; or
+ *	-EOPNOTSUPP: this VF cannot be moved. Asked first thing after open
+ * @save: writes a state to @buf, @len bytes large; answers the bytes used
+ * @load: takes a state that save() gave, here or elsewhere, or that an attacker
+ *	made up: it is checked as a whole before anything changes. PRECOPY
+ *	changes nothing at all. FINAL is loaded into a VF at QUIESCE_STOP
+ * @quiesce: goes to QUIESCE_P2P or QUIESCE_STOP, from any level
+ * @resume: goes on with everything, from QUIESCE_P2P
+ * @reset: the bus has reset the VF, and nothing is quiesced any more
+ *
+ * All are called one at a time, in process context, and may sleep. All but
+ * reset run in a system call of the VMM's. After a failing quiesce or resume the
+ * VF is of no use until it is reset.
+ */
+struct vfio_mediate_migration_ops {
+	long (*state_size)(void *ctx, __u32 state);
+	long (*save)(void *ctx, __u32 state, void *buf, size_t len);
+	int (*load)(void *ctx, __u32 state, const void *buf, size_t len);
+	int (*quiesce)(void *ctx, __u32 level);
+	int (*resume)(void *ctx);
+	void (*reset)(void *ctx);
+};
+
 /**
  * struct vfio_mediate_ops - a provider
  * @abi_version: VFIO_MEDIATE_ABI_VERSION
@@ -81,6 +156,7 @@ struct vfio_mediate_region_info {
  * @id_table: the VFs it knows, ended by an empty entry
  * @windows: ranges it wants trapped while a VF is logged; disjoint; may be NULL
  *	if @nr_windows is 0
+ * @migration: how its VFs are moved; NULL: they cannot be. With all its hooks
  * @open: a VF is opened for the first time; sets *ctx, which every other hook
  *	gets. -ENODEV: not mine, vfio-pci's behaviour applies
  * @release: the last user of the VF has gone
@@ -99,8 +175,10 @@ struct vfio_mediate_ops {
 	const char *name;
 	const struct pci_device_id *id_table;
 	const struct vfio_mediate_window *windows;
+	const struct vfio_mediate_migration_ops *migration;
 
-	int (*open)(struct pci_dev *vf, void **ctx);
+	int (*open)(struct pci_dev *vf, const struct vfio_mediate_host *host,
+		    void **ctx);
 	void (*release)(void *ctx);
 	int (*get_region_info)(void *ctx, struct vfio_mediate_region_info *info);
 	int (*rw)(void *ctx, __u32 region, __u64 offset, void *val, __u32 width,
@@ -135,10 +213,12 @@ struct vfio_mediate_binding {
 };
 
 /*
- * For mediators: find and open the provider of @vf. 0 fills @binding; -ENODEV:
- * there is none; any other errno is the provider's reason not to open.
+ * For mediators: find and open the provider of @vf, which is given @host. 0
+ * fills @binding; -ENODEV: there is none; any other errno is the provider's
+ * reason not to open. @host must not change or go away until vfio_mediate_put().
  */
-int vfio_mediate_get(struct pci_dev *vf, struct vfio_mediate_binding *binding);
+int vfio_mediate_get(struct pci_dev *vf, const struct vfio_mediate_host *host,
+		     struct vfio_mediate_binding *binding);
 void vfio_mediate_put(const struct vfio_mediate_binding *binding);
 
 #endif /* _LINUX_VFIO_MEDIATE_H */

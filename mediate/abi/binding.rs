@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    host::HostHandle,
     vfio_requests::Mapping, //
 };
 use crate::logic::{
@@ -37,10 +38,15 @@ pub(crate) enum ViewError {
 }
 
 /// The provider of an open VF, held and opened until this is dropped.
-pub(crate) struct Binding(bindings::vfio_mediate_binding);
+pub(crate) struct Binding {
+    raw: bindings::vfio_mediate_binding,
+    /// What the provider has a pointer to; dropped after the binding has ended.
+    _host: KBox<HostHandle>,
+}
 
 // SAFETY: A provider's hooks may be called from any thread, by the contract of
-// `include/linux/vfio_mediate.h`; the fields do not change.
+// `include/linux/vfio_mediate.h`; the fields do not change, and the handle's
+// functions may be called from any thread, too.
 unsafe impl Send for Binding {}
 // SAFETY: As above; hooks may also run concurrently.
 unsafe impl Sync for Binding {}
@@ -61,16 +67,21 @@ impl Binding {
     ///
     /// # Safety
     ///
-    /// `vf` must be a valid device that outlives the binding.
-    pub(super) unsafe fn get(vf: *mut kernel_bindings::pci_dev) -> Result<Option<Self>> {
+    /// `vf` must be a valid device that outlives the binding, as must the device
+    /// that `host` is for.
+    pub(super) unsafe fn get(
+        vf: *mut kernel_bindings::pci_dev,
+        host: KBox<HostHandle>,
+    ) -> Result<Option<Self>> {
         let mut raw = bindings::vfio_mediate_binding {
             ops: core::ptr::null(),
             ctx: core::ptr::null_mut(),
             pf: core::ptr::null(),
         };
-        // SAFETY: `vf` is valid by contract, `raw` for the call.
-        match to_result(unsafe { bindings::vfio_mediate_get(vf, &mut raw) }) {
-            Ok(()) => Ok(Some(Self(raw))),
+        // SAFETY: `vf` is valid by contract, `raw` for the call, and `host` is
+        // kept until the binding is put.
+        match to_result(unsafe { bindings::vfio_mediate_get(vf, host.as_raw(), &mut raw) }) {
+            Ok(()) => Ok(Some(Self { raw, _host: host })),
             Err(errno) if errno == ENODEV => Ok(None),
             Err(errno) => Err(errno),
         }
@@ -79,7 +90,7 @@ impl Binding {
     fn ops(&self) -> &bindings::vfio_mediate_ops {
         // SAFETY: `vfio_mediate_get` filled in a provider's operations, and
         // keeps them until `vfio_mediate_put`.
-        unsafe { &*self.0.ops }
+        unsafe { &*self.raw.ops }
     }
 
     /// The provider's name.
@@ -101,7 +112,7 @@ impl Binding {
         };
         // SAFETY: `ctx` is what the provider's open gave; `info` is valid for
         // the call.
-        let ret = unsafe { hook(self.0.ctx, &mut info) };
+        let ret = unsafe { hook(self.raw.ctx, &mut info) };
         match answer(ret).map_err(ViewError::Hook)? {
             Answer::Pass => Ok(default),
             Answer::Done => {
@@ -138,7 +149,7 @@ impl Binding {
         // `width` bytes.
         answer(unsafe {
             hook(
-                self.0.ctx,
+                self.raw.ctx,
                 region,
                 offset,
                 value.as_mut_ptr().cast(),
@@ -157,7 +168,7 @@ impl Binding {
         // valid and locked for the call by its type.
         answer(unsafe {
             hook(
-                self.0.ctx,
+                self.raw.ctx,
                 mapping.as_raw(),
                 mapping.region(),
                 mapping.span().offset,
@@ -177,6 +188,6 @@ const fn bindings_max_areas() -> usize {
 impl Drop for Binding {
     fn drop(&mut self) {
         // SAFETY: `vfio_mediate_get` filled it in; put once, here.
-        unsafe { bindings::vfio_mediate_put(&self.0) };
+        unsafe { bindings::vfio_mediate_put(&self.raw) };
     }
 }

@@ -69,6 +69,24 @@ impl Vf<'_> {
     }
 }
 
+/// A mediator's host handle, valid until the mediator ends its binding.
+#[derive(Clone, Copy)]
+pub(crate) struct Host(*const bindings::vfio_mediate_host);
+
+impl Host {
+    /// Takes the handle that a mediator hands in. Errors: `EINVAL` for NULL.
+    ///
+    /// # Safety
+    ///
+    /// `host` must be NULL or valid, and stay so until the binding it is for ends.
+    pub(super) unsafe fn new(host: *const bindings::vfio_mediate_host) -> Result<Self> {
+        if host.is_null() {
+            return Err(EINVAL);
+        }
+        Ok(Self(host))
+    }
+}
+
 /// A provider's operations.
 ///
 /// # Invariants
@@ -171,8 +189,23 @@ impl ProviderOps {
                 ("mmap", ops.mmap.is_some()),
             ],
             windows: listed.is_some().then_some(&windows),
+            migration: self.raw_migration().map(|ops| {
+                [
+                    ("state_size", ops.state_size.is_some()),
+                    ("save", ops.save.is_some()),
+                    ("load", ops.load.is_some()),
+                    ("quiesce", ops.quiesce.is_some()),
+                    ("resume", ops.resume.is_some()),
+                    ("reset", ops.reset.is_some()),
+                ]
+            }),
         }
         .check()
+    }
+
+    fn raw_migration(&self) -> Option<&bindings::vfio_mediate_migration_ops> {
+        // SAFETY: The provider promises valid operations, unless NULL.
+        unsafe { self.raw().migration.as_ref() }
     }
 
     fn raw_windows(&self) -> Option<&[bindings::vfio_mediate_window]> {
@@ -210,14 +243,14 @@ impl HeldProvider {
     }
 
     /// Calls the provider's `open` hook. May sleep.
-    pub(crate) fn open(self, vf: &Vf<'_>) -> Result<OpenVf, OpenError> {
+    pub(crate) fn open(self, vf: &Vf<'_>, host: Host) -> Result<OpenVf, OpenError> {
         let mut ctx = core::ptr::null_mut();
         let Some(open) = self.0.raw().open else {
             return Err(OpenError(self, EINVAL));
         };
-        // SAFETY: `vf` is valid by its type, `ctx` for the call; the module is
-        // held.
-        match to_result(unsafe { open(vf.0.as_ptr(), &mut ctx) }) {
+        // SAFETY: `vf` and `host` are valid by their types, `ctx` for the call;
+        // the module is held.
+        match to_result(unsafe { open(vf.0.as_ptr(), host.0, &mut ctx) }) {
             Ok(()) => Ok(OpenVf {
                 provider: self,
                 ctx,

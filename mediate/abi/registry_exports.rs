@@ -5,6 +5,7 @@
 use super::{
     bindings,
     provider_ops::{
+        Host,
         OpenVf,
         Pf,
         ProviderOps,
@@ -67,17 +68,21 @@ extern "C" fn vfio_mediate_detach_pf(
 ///
 /// # Safety
 ///
-/// `vf` must be a valid device and `binding` valid for writing.
+/// `vf` must be a valid device, `host` valid until `vfio_mediate_put`, and
+/// `binding` valid for writing.
 #[no_mangle]
 unsafe extern "C" fn vfio_mediate_get(
     vf: *mut pci_dev,
+    host: *const bindings::vfio_mediate_host,
     binding: *mut bindings::vfio_mediate_binding,
 ) -> c_int {
     done((|| {
         let vf = NonNull::new(vf).ok_or(EINVAL)?;
         // SAFETY: By the function's contract.
         let vf = unsafe { Vf::new(vf) };
-        let (ops, ctx) = providers::open(vf)?.into_parts();
+        // SAFETY: By the function's contract.
+        let host = unsafe { Host::new(host) }?;
+        let (ops, ctx) = providers::open(vf, host)?.into_parts();
         let filled = bindings::vfio_mediate_binding {
             ops: ops.as_ptr(),
             ctx,

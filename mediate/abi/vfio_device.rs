@@ -13,12 +13,17 @@ use super::{
         vfio_device,
         vfio_pci_core_device, //
     },
+    host::{
+        HostHandle,
+        Transport, //
+    },
     vfio_requests::{
         FileIo,
         Mapping,
         RegionInfo, //
     },
 };
+use crate::vfio::last_error::LastError;
 use core::{
     marker::PhantomData,
     mem::offset_of,
@@ -33,6 +38,7 @@ use kernel::{
     },
     prelude::*,
     str::as_char_ptr_in_const_context,
+    sync::Arc,
     types::Opaque,
     uaccess::UserPtr, //
 };
@@ -86,6 +92,15 @@ impl AsRef<device::Device> for Core<'_> {
 }
 
 impl Core<'_> {
+    /// # Safety
+    ///
+    /// `vdev` must be what `vdev()` of a device gave that is valid for `'a`.
+    pub(super) unsafe fn from_vdev<'a>(vdev: *mut vfio_device) -> Core<'a> {
+        const { assert!(offset_of!(vfio_pci_core_device, vdev) == 0) };
+        // SAFETY: Not NULL by contract.
+        Core(unsafe { NonNull::new_unchecked(vdev) }.cast(), PhantomData)
+    }
+
     fn pdev(&self) -> *mut kernel_bindings::pci_dev {
         // SAFETY: Valid by the type's contract.
         unsafe { (*self.0.as_ptr()).pdev }
@@ -97,11 +112,17 @@ impl Core<'_> {
         unsafe { &raw mut (*self.0.as_ptr()).vdev }
     }
 
-    /// Opens the VF with its provider, if it has one. May sleep.
-    pub(crate) fn bind_provider(&self) -> Result<Option<Binding>> {
-        // SAFETY: The PCI device outlives its vfio device's users, and bindings
-        // end in `close`.
-        unsafe { Binding::get(self.pdev()) }
+    /// Opens the VF with its provider, if it has one; what the provider refuses
+    /// goes to `last_error`. May sleep.
+    pub(crate) fn bind_provider(
+        &self,
+        transport: Transport,
+        last_error: Arc<LastError>,
+    ) -> Result<Option<Binding>> {
+        let host = HostHandle::new(self, transport, last_error)?;
+        // SAFETY: The PCI device and this one outlive the vfio device's users,
+        // and bindings end in `close`.
+        unsafe { Binding::get(self.pdev(), host) }
     }
 
     /// Flags and size that vfio-pci reports for BAR `index`.
@@ -190,10 +211,8 @@ impl<T: Operations> Device<T> {
     /// `vdev` must be what `_vfio_alloc_device` gave for a `Device<T>`.
     unsafe fn parts<'a>(vdev: *mut vfio_device) -> (Core<'a>, *mut Self) {
         const { assert!(offset_of!(Self, core) == 0) };
-        const { assert!(offset_of!(vfio_pci_core_device, vdev) == 0) };
-        // SAFETY: Not NULL by contract.
-        let core = unsafe { NonNull::new_unchecked(vdev) }.cast();
-        (Core(core, PhantomData), vdev.cast())
+        // SAFETY: By contract.
+        (unsafe { Core::from_vdev(vdev) }, vdev.cast())
     }
 
     /// # Safety

@@ -13,13 +13,16 @@ use super::{
 use core::fmt;
 
 /// The interface version this code implements (`VFIO_MEDIATE_ABI_VERSION`).
-pub(crate) const ABI_VERSION: u32 = 1;
+pub(crate) const ABI_VERSION: u32 = 2;
 
 /// Longest provider name in bytes (`VFIO_MEDIATE_MAX_NAME`).
 pub(crate) const MAX_NAME: usize = 31;
 
 /// Number of hooks in `struct vfio_mediate_ops`; all are mandatory.
 pub(crate) const NR_HOOKS: usize = 5;
+
+/// Number of hooks in `struct vfio_mediate_migration_ops`; all or none are there.
+pub(crate) const NR_MIGRATION_HOOKS: usize = 6;
 
 /// What a provider says of itself at registration.
 pub(crate) struct Claim<'a> {
@@ -35,6 +38,9 @@ pub(crate) struct Claim<'a> {
     pub(crate) hooks: [(&'static str, bool); NR_HOOKS],
     /// Its trap windows; `None` if the list is NULL but counted.
     pub(crate) windows: Option<&'a [Window]>,
+    /// Each migration hook's name and whether it is there; `None` if its VFs
+    /// cannot be moved.
+    pub(crate) migration: Option<[(&'static str, bool); NR_MIGRATION_HOOKS]>,
 }
 
 /// Why a provider is refused.
@@ -52,6 +58,8 @@ pub(crate) enum Refusal {
     NoIds,
     /// A hook is NULL.
     MissingHook(&'static str),
+    /// A migration hook is NULL, but others are offered.
+    MissingMigrationHook(&'static str),
     /// Windows are counted, but the list is NULL.
     NoWindowList,
     /// A window names something that is not a BAR.
@@ -76,6 +84,7 @@ impl fmt::Display for Refusal {
             Self::NameTooLong => write!(f, "its name is longer than {MAX_NAME} bytes"),
             Self::NoIds => f.write_str("id_table is NULL"),
             Self::MissingHook(hook) => write!(f, "{hook} is NULL"),
+            Self::MissingMigrationHook(hook) => write!(f, "migration->{hook} is NULL"),
             Self::NoWindowList => f.write_str("nr_windows is set, but windows is NULL"),
             Self::WindowRegion(i) => write!(f, "window {i} is not in a BAR"),
             Self::WindowSpan(i, fault) => write!(f, "window {i} {fault}"),
@@ -105,7 +114,11 @@ impl Claim<'_> {
         if let Some((hook, _)) = self.hooks.iter().find(|(_, present)| !present) {
             return Err(Refusal::MissingHook(hook));
         }
-        check_windows(self.windows.ok_or(Refusal::NoWindowList)?)
+        check_windows(self.windows.ok_or(Refusal::NoWindowList)?)?;
+        match self.migration.iter().flatten().find(|(_, there)| !there) {
+            Some((hook, _)) => Err(Refusal::MissingMigrationHook(hook)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -152,6 +165,21 @@ mod tests {
                 ("mmap", true),
             ],
             windows: Some(windows),
+            migration: None,
+        }
+    }
+
+    #[test]
+    fn migration_is_offered_whole_or_not_at_all() {
+        let hooks = ["state_size", "save", "load", "quiesce", "resume", "reset"];
+        let mut claim = good(&[]);
+        claim.migration = Some(hooks.map(|hook| (hook, true)));
+        assert_eq!(claim.check(), Ok(()));
+        for (i, hook) in hooks.into_iter().enumerate() {
+            let mut lacking = hooks.map(|hook| (hook, true));
+            lacking[i].1 = false;
+            claim.migration = Some(lacking);
+            assert_eq!(claim.check(), Err(Refusal::MissingMigrationHook(hook)));
         }
     }
 

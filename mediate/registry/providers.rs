@@ -5,7 +5,7 @@
 //! A provider's module is held by each open VF, so that it cannot be unloaded
 //! under one. PFs are compared by identity only and never looked into.
 
-use crate::abi::provider_ops::{OpenError, OpenVf, Pf, ProviderOps, Vf};
+use crate::abi::provider_ops::{Host, OpenError, OpenVf, Pf, ProviderOps, Vf};
 use kernel::prelude::*;
 
 /// A registered provider.
@@ -121,7 +121,7 @@ pub(crate) fn detach_pf(ops: ProviderOps, pf: Pf) -> Result {
 /// Opens `vf` through the provider that drives its PF and knows its id.
 ///
 /// Errors: `ENODEV` if there is none, else the provider's own reason.
-pub(crate) fn open(vf: Vf<'_>) -> Result<OpenVf> {
+pub(crate) fn open(vf: Vf<'_>, host: Host) -> Result<OpenVf> {
     let pf = vf.pf();
     let held = {
         let mut providers = PROVIDERS.lock();
@@ -135,7 +135,7 @@ pub(crate) fn open(vf: Vf<'_>) -> Result<OpenVf> {
         held
     };
     // Not under the lock: the provider may sleep, and may attach or detach PFs.
-    held.open(&vf).map_err(|OpenError(held, errno)| {
+    held.open(&vf, host).map_err(|OpenError(held, errno)| {
         forget_open(held.ops(), pf);
         errno
     })

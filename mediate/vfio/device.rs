@@ -11,6 +11,7 @@ use crate::{
             Binding,
             ViewError, //
         },
+        host::Transport,
         vfio_device::{
             Core,
             Operations, //
@@ -31,6 +32,7 @@ use crate::{
             BARS, //
         }, //
     },
+    vfio::last_error::LastError,
 };
 use kernel::{
     new_mutex,
@@ -64,6 +66,8 @@ pub(crate) struct MediatedDevice {
     /// Protects the name of who opened the device, for the log. A leaf.
     #[pin]
     user: Mutex<Option<User>>,
+    /// Why something failed last, shared with the host handle.
+    last_error: Arc<LastError>,
 }
 
 /// The task that opened the device.
@@ -149,11 +153,12 @@ impl Operations for MediatedDevice {
         try_pin_init!(Self {
             provided <- new_mutex!(None),
             user <- new_mutex!(None),
+            last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
         })
     }
 
     fn open(&self, dev: &Core<'_>) -> Result {
-        let binding = dev.bind_provider().inspect_err(|errno| {
+        let binding = dev.bind_provider(Transport::None, self.last_error.clone()).inspect_err(|errno| {
             dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
         })?;
         let provided = match binding {

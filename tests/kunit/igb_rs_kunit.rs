@@ -22,6 +22,7 @@ mod vf {
     mod filters;
     pub(crate) mod logic;
     mod mailbox;
+    pub(crate) mod moving;
     pub(crate) mod service;
     pub(crate) mod vfs;
 }

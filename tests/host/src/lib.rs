@@ -14,7 +14,7 @@ mod filter_table;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/frame.rs"]
 mod frame;
 #[path = "../../../mediate/logic/provider.rs"]
-mod provider;
+mod mediate_provider;
 #[path = "../../../mediate/logic/record.rs"]
 mod record;
 #[path = "../../../mediate/logic/region.rs"]
@@ -28,6 +28,11 @@ mod vf_ids;
 #[path = "../../../mediate/logic/window.rs"]
 mod window;
 
+/// The PF driver as provider of its VFs.
+#[path = "../../../drivers/net/ethernet/vendor/provider"]
+mod provider {
+    pub(crate) mod logic;
+}
 /// The PF driver's registers.
 #[path = "../../../drivers/net/ethernet/vendor/regs/mod.rs"]
 mod regs;
@@ -37,6 +42,7 @@ mod vf {
     mod filters;
     pub(crate) mod logic;
     mod mailbox;
+    pub(crate) mod moving;
     pub(crate) mod service;
     pub(crate) mod vfs;
 }

@@ -40,7 +40,8 @@ struct test_vf {
 	u64 scratch;
 };
 
-static int test_open(struct pci_dev *vf, void **ctx)
+static int test_open(struct pci_dev *vf, const struct vfio_mediate_host *host,
+		     void **ctx)
 {
 	struct test_vf *opened;
 

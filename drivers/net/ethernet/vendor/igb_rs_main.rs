@@ -45,17 +45,30 @@ mod pf {
     pub(crate) mod reset;
 }
 mod provider {
+    pub(crate) mod announce;
+    mod contexts;
+    pub(crate) mod image;
+    mod levels;
+    pub(crate) mod logic;
     pub(crate) mod mediate;
+    mod page0;
+    pub(crate) mod platform;
+    pub(crate) mod probe;
+    mod registers;
+    mod replay;
 }
+#[path = "../../../../mediate/logic/record.rs"]
+mod record;
 mod regs;
 mod vf {
     pub(crate) mod control;
     mod filters;
     pub(crate) mod logic;
     mod mailbox;
+    pub(crate) mod moving;
     mod service;
     pub(crate) mod sriov;
-    mod vfs;
+    pub(crate) mod vfs;
 }
 
 /// Driver and provider, in the order in which they are torn down: the driver

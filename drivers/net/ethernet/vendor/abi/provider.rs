@@ -85,6 +85,7 @@ static OPS: Ops = Ops(bindings::vfio_mediate_ops {
     name: kernel::str::as_char_ptr_in_const_context(NAME),
     id_table: ID_TABLE.as_ptr(),
     windows: WINDOW_TABLE.as_ptr(),
+    migration: core::ptr::null(),
     open: Some(open),
     release: Some(release),
     get_region_info: Some(get_region_info),
@@ -149,8 +150,13 @@ fn answer(result: Result<Answer>) -> c_int {
 
 /// # Safety
 ///
-/// The registry's contract: `vf` is a valid VF, `ctx` valid for writing.
-unsafe extern "C" fn open(vf: *mut kernel_bindings::pci_dev, ctx: *mut *mut c_void) -> c_int {
+/// The registry's contract: `vf` is a valid VF, `ctx` valid for writing, and the
+/// host handle valid until `release`.
+unsafe extern "C" fn open(
+    vf: *mut kernel_bindings::pci_dev,
+    _host: *const bindings::vfio_mediate_host,
+    ctx: *mut *mut c_void,
+) -> c_int {
     // SAFETY: The registry hands in a valid VF.
     let index = unsafe { kernel_bindings::pci_iov_vf_id(vf) };
     from_result(|| {

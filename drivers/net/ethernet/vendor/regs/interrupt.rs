@@ -21,6 +21,12 @@ register! {
         28:28 doutsync => bool;
     }
 
+    /// Interrupt cause set, alias at C8h.
+    pub(crate) ICS(u32) @ 0x00c8 {
+        /// A VF's mailbox or reset.
+        8:8 vmmb => bool;
+    }
+
     /// Interrupt mask set, alias at D0h.
     pub(crate) IMS(u32) @ 0x00d0 {
         /// Link status change.

@@ -2,9 +2,6 @@
 
 //! The PF's side of the mailboxes, and which VFs may receive and send
 //! (datasheet 8.14).
-//!
-//! `V2PMAILBOX`, the VF's side of the same, is left out on purpose: a read by the
-//! PF takes the VF's pending notices away.
 
 use kernel::io::register;
 
@@ -26,6 +23,24 @@ register! {
         3:3 pfu => bool;
         /// Takes the memory away from the VF. Clears itself.
         4:4 rvfu => bool;
+    }
+
+    /// A mailbox as its VF sees it. A read, by whomever, takes the VF's notices away:
+    /// for a VF that is stopped only, whose notices are then kept for it. That real
+    /// devices let the PF write this is not known.
+    pub(crate) V2PMAILBOX(u32)[8] @ 0x0c40 {
+        /// The VF uses the memory.
+        2:2 vfu => bool;
+        /// The PF uses the memory.
+        3:3 pfu => bool;
+        /// The PF has written a message. Cleared by a read.
+        4:4 pfsts => bool;
+        /// The PF has read the VF's message. Cleared by a read.
+        5:5 pfack => bool;
+        /// The PF is being reset.
+        6:6 rsti => bool;
+        /// The PF's reset is done. Cleared by a read.
+        7:7 rstd => bool;
     }
 
     /// Notices from VFs; write 1 to clear.

@@ -37,6 +37,11 @@ register! {
         15:0 index;
     }
 
+    /// How descriptors and data are written. Not there in QEMU's model.
+    pub(crate) RXCTL(u32)[16, stride = 0x40] @ 0xc014 {
+        31:0 hints;
+    }
+
     /// First descriptor that hardware may not fill.
     pub(crate) RDT(u32)[16, stride = 0x40] @ 0xc018 {
         15:0 index;

@@ -32,6 +32,11 @@ register! {
         15:0 index;
     }
 
+    /// How descriptors and data are fetched and written.
+    pub(crate) TXCTL(u32)[16, stride = 0x40] @ 0xe014 {
+        31:0 hints;
+    }
+
     /// Queue enable, and thresholds in descriptors.
     pub(crate) TXDCTL(u32)[16, stride = 0x40] @ 0xe028 {
         /// Prefetch when fewer are on the chip.
@@ -50,5 +55,10 @@ register! {
         0:0 enable => bool;
         /// Address, aligned to 4 bytes.
         31:2 address;
+    }
+
+    /// Head write-back, high half.
+    pub(crate) TDWBAH(u32)[16, stride = 0x40] @ 0xe03c {
+        31:0 address;
     }
 }

@@ -236,6 +236,13 @@ impl VfControl {
         })
     }
 
+    /// Runs `f` on the VFs, with the lock held and the time in nanoseconds: it must not
+    /// sleep.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Vfs, u64) -> R) -> R {
+        let now = self.now();
+        f(&mut self.vfs.lock(), now)
+    }
+
     /// What a VF has received and sent. To be called at least every 30 s while VFs
     /// are on, or bytes are lost. Errors: `EINVAL` if there is no such VF.
     pub(crate) fn get_stats(&self, bar: &Bar0<'_>, vf: usize) -> Result<VfStats> {

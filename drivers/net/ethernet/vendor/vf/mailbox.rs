@@ -7,6 +7,7 @@ use crate::regs::{
     mailbox::{
         MBVFICR,
         P2VMAILBOX,
+        V2PMAILBOX,
         VFLRE,
         VMBMEM, //
     },
@@ -77,12 +78,41 @@ pub(super) fn unlock<'a>(io: impl Registers<'a>, vf: usize) -> Result {
     io.try_write(mailbox(vf)?, P2VMAILBOX::zeroed())
 }
 
-/// Reads the message of VF `vf` and tells it so; the memory stays locked.
-pub(super) fn receive<'a>(io: impl Registers<'a>, vf: usize) -> Result<[u32; MAILBOX_WORDS]> {
+/// The memory of VF `vf`, without telling it.
+pub(super) fn words<'a>(io: impl Registers<'a>, vf: usize) -> Result<[u32; MAILBOX_WORDS]> {
     let mut words = [0; MAILBOX_WORDS];
     for (index, word) in words.iter_mut().enumerate() {
         *word = io.try_read(memory(vf, index)?)?.into_raw();
     }
+    Ok(words)
+}
+
+/// Fills the memory of VF `vf`, from the first word on, without telling it.
+pub(super) fn put_words<'a>(io: impl Registers<'a>, vf: usize, words: &[u32]) -> Result {
+    for (index, &word) in words.iter().enumerate() {
+        io.try_write(memory(vf, index)?, VMBMEM::from_raw(word))?;
+    }
+    Ok(())
+}
+
+/// Ends whatever is under way in the mailbox of VF `vf`, which is stopped.
+pub(super) fn forget<'a>(io: impl Registers<'a>, vf: usize) -> Result {
+    clear_request(io, vf)?;
+    clear_ack(io, vf)?;
+    io.try_write(mailbox(vf)?, P2VMAILBOX::zeroed().with_rvfu(true))?;
+    // The read takes the notices. QEMU's model leaves the VF's lock where the PF looks
+    // for it, and lets go of that by a write here.
+    let place = || V2PMAILBOX::try_at(vf).ok_or(EINVAL);
+    let _ = io.try_read(place()?)?;
+    if io.try_read(mailbox(vf)?)?.vfu() {
+        io.try_write(place()?, V2PMAILBOX::zeroed())?;
+    }
+    Ok(())
+}
+
+/// Reads the message of VF `vf` and tells it so; the memory stays locked.
+pub(super) fn receive<'a>(io: impl Registers<'a>, vf: usize) -> Result<[u32; MAILBOX_WORDS]> {
+    let words = words(io, vf)?;
     let taken = P2VMAILBOX::zeroed().with_ack(true).with_pfu(true);
     io.try_write(mailbox(vf)?, taken)?;
     Ok(words)
@@ -91,9 +121,7 @@ pub(super) fn receive<'a>(io: impl Registers<'a>, vf: usize) -> Result<[u32; MAI
 /// Writes a message for VF `vf`, whose memory is locked, tells it so, and gives
 /// the memory back.
 pub(super) fn send<'a>(io: impl Registers<'a>, vf: usize, words: &[u32]) -> Result {
-    for (index, &word) in words.iter().enumerate() {
-        io.try_write(memory(vf, index)?, VMBMEM::from_raw(word))?;
-    }
+    put_words(io, vf, words)?;
     io.try_write(mailbox(vf)?, P2VMAILBOX::zeroed().with_sts(true))
 }
 

@@ -9,6 +9,10 @@
 use super::{
     logic::{
         bucket::Bucket,
+        exchange::{
+            Due,
+            Notices, //
+        },
         message::{
             Fault,
             Reply,
@@ -26,7 +30,7 @@ use crate::regs::Registers;
 use kernel::prelude::*;
 
 /// How long a VF may take to read what was said before it is said over.
-const READ_TIME_NS: u64 = 1_000_000_000;
+pub(super) const READ_TIME_NS: u64 = 1_000_000_000;
 
 /// How soon to look again at a mailbox that the VF holds or has not read.
 const RETRY_NS: u64 = 1_000_000;
@@ -37,15 +41,6 @@ const LOCK_TRIES: u8 = 10;
 /// How often a VF that must start anew is told so: VF drivers look every 2 s.
 const RESTART_INTERVAL_NS: u64 = 2_000_000_000;
 
-/// Something to be said to a VF.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Due {
-    /// Look at the link.
-    Link,
-    /// Start anew.
-    Restart,
-}
-
 /// What is under way with one VF. Times are nanoseconds of a monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Service {
@@ -53,12 +48,17 @@ pub(super) struct Service {
     /// Failed attempts at the lock.
     lock_tries: u8,
     /// Until when what was said last is left for the VF to read.
-    unread_until: Option<u64>,
-    due: Option<Due>,
+    pub(super) unread_until: Option<u64>,
+    pub(super) due: Option<Due>,
     /// When it was last told to start anew.
     restart_told: Option<u64>,
     /// Kinds of notes that were made, a bit each: each is made once.
     noted: u16,
+    /// It is stopped, and nothing happens to its mailbox.
+    pub(super) stopped: bool,
+    /// Notices that the registers do not hold: those that were read from them while the
+    /// VF was stopped, or that it brought along.
+    pub(super) held: Notices,
 }
 
 impl Service {
@@ -71,6 +71,8 @@ impl Service {
             due: None,
             restart_told: None,
             noted: 0,
+            stopped: false,
+            held: Notices::NONE,
         }
     }
 
@@ -135,7 +137,15 @@ impl Vfs {
         let mut later = Later::default();
         for vf in 0..self.num() {
             let bit = mailbox::bit(vf)?;
-            let (reset, request) = (pending.resets & bit != 0, pending.requests & bit != 0);
+            let reset = pending.resets & bit != 0;
+            let service = self.services.get(vf).ok_or(EINVAL)?;
+            if !reset && service.stopped {
+                // It is served when it goes on, here or elsewhere.
+                continue;
+            }
+            // What it brought along is older than a reset.
+            let held = if reset { Notices::NONE } else { service.held };
+            let request = pending.requests & bit != 0 || held.request;
             let mut note_once = |service: &mut Service, what: Note| {
                 if service.first(what) {
                     note(vf, what);
@@ -149,14 +159,16 @@ impl Vfs {
                     continue;
                 }
             }
-            let ack = pending.acks & bit != 0;
+            let ack = pending.acks & bit != 0 || held.read;
             if reset {
                 self.function_reset(io, vf)?;
             }
             if ack {
                 // It is older than a request seen with it: of what was said before.
                 mailbox::clear_ack(io, vf)?;
-                self.services.get_mut(vf).ok_or(EINVAL)?.unread_until = None;
+                let service = self.services.get_mut(vf).ok_or(EINVAL)?;
+                service.unread_until = None;
+                service.held.read = false;
             }
             if request {
                 if let Some(what) = self.request(io, vf, now, &mut later)? {
@@ -184,6 +196,8 @@ impl Vfs {
             service.unread_until = None;
             service.due = None;
             service.lock_tries = 0;
+            service.held.request = false;
+            service.held.read = false;
         }
         self.update(io).map(drop)
     }
@@ -197,13 +211,15 @@ impl Vfs {
         later: &mut Later,
     ) -> Result<Option<Note>> {
         let service = self.services.get_mut(vf).ok_or(EINVAL)?;
-        if !mailbox::lock(io, vf)? {
+        if service.held.locked || !mailbox::lock(io, vf)? {
             service.lock_tries = service.lock_tries.saturating_add(1);
             if service.lock_tries < LOCK_TRIES {
                 later.sooner(RETRY_NS);
                 return Ok(None);
             }
             service.lock_tries = 0;
+            service.held.request = false;
+            service.held.locked = false;
             mailbox::clear_request(io, vf)?;
             if let Some(state) = self.states_mut().get_mut(vf) {
                 state.guest.cts = false;
@@ -211,6 +227,7 @@ impl Vfs {
             return Ok(Some(Note::MailboxHeld));
         }
         service.lock_tries = 0;
+        service.held.request = false;
         // Before the message is read, so that a further one is seen again.
         mailbox::clear_request(io, vf)?;
         let words = mailbox::receive(io, vf)?;
@@ -272,14 +289,16 @@ impl Vfs {
         now: u64,
     ) -> Result<bool> {
         let service = self.services.get_mut(vf).ok_or(EINVAL)?;
-        let Some(due) = service.due else {
+        let Some(due) = service.due.filter(|_| !service.stopped) else {
             return Ok(true);
         };
-        if service.unread_until.is_some_and(|until| now < until) || !mailbox::lock(io, vf)? {
+        let unread = service.unread_until.is_some_and(|until| now < until);
+        if unread || service.held.locked || !mailbox::lock(io, vf)? {
             return Ok(false);
         }
         // Its memory holds a request that came meanwhile.
-        if mailbox::pending(io).requests & mailbox::bit(vf)? != 0 {
+        let asks = mailbox::pending(io).requests & mailbox::bit(vf)? != 0;
+        if asks || service.held.request {
             mailbox::unlock(io, vf)?;
             return Ok(false);
         }

@@ -13,6 +13,7 @@ use super::{
             Notify,
             Setting, //
         },
+        exchange::Due,
         policy::{
             self,
             Denial, //
@@ -31,10 +32,7 @@ use super::{
         tables::Tables, //
     },
     mailbox,
-    service::{
-        Due,
-        Service, //
-    }, //
+    service::Service, //
 };
 use crate::regs::{
     mac::CTRL_EXT,

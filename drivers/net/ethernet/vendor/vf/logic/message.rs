@@ -47,7 +47,7 @@ const PROMISCUOUS_MULTICAST: u32 = 2;
 pub(crate) const MAX_VID: u16 = 4094;
 
 /// Largest hash: an index of a bit of the 4096-bit multicast table.
-const MAX_HASH: u16 = 0xfff;
+pub(crate) const MAX_HASH: u16 = 0xfff;
 
 /// What a VF asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

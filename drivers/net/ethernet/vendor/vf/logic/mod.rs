@@ -9,6 +9,8 @@
 
 pub(crate) mod admin;
 pub(crate) mod bucket;
+pub(crate) mod exchange;
+pub(crate) mod install;
 pub(crate) mod list;
 pub(crate) mod mac;
 pub(crate) mod message;

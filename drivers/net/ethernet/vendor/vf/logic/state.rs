@@ -140,6 +140,8 @@ pub(crate) struct VfState {
     pub(crate) admin: AdminState,
     /// The guest's part.
     pub(crate) guest: GuestState,
+    /// It is kept from receiving and sending for a while, without knowing.
+    pub(crate) quiesced: bool,
 }
 
 impl VfState {
@@ -148,6 +150,7 @@ impl VfState {
         Self {
             admin: AdminState::new(),
             guest: GuestState::new(),
+            quiesced: false,
         }
     }
 
@@ -185,7 +188,7 @@ impl VfState {
 
     /// Whether it may receive and send.
     pub(crate) fn runs(&self) -> bool {
-        self.guest.enabled && self.admin.link != LinkPolicy::Disable
+        self.guest.enabled && self.admin.link != LinkPolicy::Disable && !self.quiesced
     }
 }
 
@@ -312,6 +315,9 @@ mod tests {
         let mut vf = VfState::new();
         vf.guest.enabled = true;
         assert!(vf.link_up(&up) && !vf.link_up(&down) && vf.runs());
+        vf.quiesced = true;
+        assert!(vf.link_up(&up) && !vf.runs());
+        vf.quiesced = false;
         vf.admin.link = LinkPolicy::Enable;
         assert!(vf.link_up(&down));
         vf.admin.link = LinkPolicy::Disable;

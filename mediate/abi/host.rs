@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The host handle: what a provider may ask of the mediator, over safe Rust.
+//!
+//! C header: `include/linux/vfio_mediate.h`
+
+use super::{
+    bindings,
+    vfio_device::Core, //
+};
+use crate::vfio::last_error::{
+    LastError,
+    MAX_REASON, //
+};
+use core::mem::offset_of;
+use kernel::{
+    bindings as kernel_bindings,
+    error::to_result,
+    prelude::*,
+    str::BStr,
+    sync::Arc, //
+};
+
+/// How a provider sees accesses to what is not mmap-able all the time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Transport {
+    /// Not at all: the VF is as under vfio-pci.
+    None,
+}
+
+impl Transport {
+    fn raw(self) -> u32 {
+        match self {
+            Self::None => bindings::VFIO_MEDIATE_TRANSPORT_NONE,
+        }
+    }
+}
+
+/// One open VF's handle; stays in place while its provider has it.
+#[repr(C)]
+pub(super) struct HostHandle {
+    raw: bindings::vfio_mediate_host,
+    vdev: *mut bindings::vfio_device,
+    last_error: Arc<LastError>,
+}
+
+impl HostHandle {
+    /// A handle for `dev`, which must outlive it: the binding sees to that.
+    pub(super) fn new(
+        dev: &Core<'_>,
+        transport: Transport,
+        last_error: Arc<LastError>,
+    ) -> Result<KBox<Self>> {
+        let raw = bindings::vfio_mediate_host {
+            transport: transport.raw(),
+            reserved: 0,
+            dma_read: Some(dma_read),
+            dma_write: Some(dma_write),
+            refuse: Some(refuse),
+        };
+        let handle = Self {
+            raw,
+            vdev: dev.vdev(),
+            last_error,
+        };
+        Ok(KBox::new(handle, GFP_KERNEL)?)
+    }
+
+    /// The handle as the C interface carries it.
+    pub(super) fn as_raw(&self) -> *const bindings::vfio_mediate_host {
+        core::ptr::from_ref(self).cast()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` must be what `as_raw` gave, of a handle that is still there.
+    unsafe fn from_raw<'a>(raw: *const bindings::vfio_mediate_host) -> &'a Self {
+        const { assert!(offset_of!(HostHandle, raw) == 0) };
+        // SAFETY: By contract.
+        unsafe { &*raw.cast() }
+    }
+
+    /// Copies between `data` and the memory that the VF sees at `iova`.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be valid for `len` bytes, the device open.
+    unsafe fn dma(&self, iova: u64, data: *mut c_void, len: usize, is_write: bool) -> Result {
+        if len == 0 {
+            return Ok(());
+        }
+        iova.checked_add(u64::try_from(len)? - 1).ok_or(EFAULT)?;
+        // SAFETY: The device is open and `data` valid by contract.
+        to_result(unsafe { bindings::vfio_dma_rw(self.vdev, iova, data, len, is_write) }).map_err(
+            |errno| match errno {
+                // What containers and iommufd say of addresses without a mapping
+                // and of mappings without the right.
+                EINVAL | ENOENT | EPERM | EFAULT => EFAULT,
+                other => other,
+            },
+        )
+    }
+}
+
+fn done(result: Result) -> c_int {
+    result.map_or_else(|errno| errno.to_errno(), |()| 0)
+}
+
+/// # Safety
+///
+/// The header's contract: `host` is what the provider's open was given, and
+/// `buf` is valid for `len` bytes.
+unsafe extern "C" fn dma_read(
+    host: *const bindings::vfio_mediate_host,
+    iova: u64,
+    buf: *mut c_void,
+    len: usize,
+) -> c_int {
+    // SAFETY: By contract; hooks run while the device is open.
+    done(unsafe { HostHandle::from_raw(host).dma(iova, buf, len, false) })
+}
+
+/// # Safety
+///
+/// As for `dma_read`.
+unsafe extern "C" fn dma_write(
+    host: *const bindings::vfio_mediate_host,
+    iova: u64,
+    buf: *const c_void,
+    len: usize,
+) -> c_int {
+    // SAFETY: As above; a write only reads from `buf`.
+    done(unsafe { HostHandle::from_raw(host).dma(iova, buf.cast_mut(), len, true) })
+}
+
+/// # Safety
+///
+/// The header's contract: `host` is what the provider's open was given, and
+/// `why` NULL or a NUL-terminated string.
+unsafe extern "C" fn refuse(host: *const bindings::vfio_mediate_host, why: *const c_char) {
+    if why.is_null() {
+        return;
+    }
+    // SAFETY: By contract.
+    let handle = unsafe { HostHandle::from_raw(host) };
+    // SAFETY: NUL-terminated by contract; `strnlen` does not read behind that.
+    let len = unsafe { kernel_bindings::strnlen(why, MAX_REASON) };
+    // SAFETY: `len` bytes were just read, and are the caller's for the call.
+    let why = unsafe { core::slice::from_raw_parts(why.cast::<u8>(), len) };
+    // SAFETY: A handle's device outlives it.
+    let dev = unsafe { Core::from_vdev(handle.vdev) };
+    dev_err!(dev, "{}\n", BStr::from_bytes(why));
+    handle.last_error.set(why);
+}
