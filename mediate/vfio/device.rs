@@ -158,9 +158,11 @@ impl Operations for MediatedDevice {
     }
 
     fn open(&self, dev: &Core<'_>) -> Result {
-        let binding = dev.bind_provider(Transport::None, self.last_error.clone()).inspect_err(|errno| {
-            dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
-        })?;
+        let binding = dev
+            .bind_provider(Transport::None, self.last_error.clone())
+            .inspect_err(|errno| {
+                dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
+            })?;
         let provided = match binding {
             None => None,
             Some(binding) => {

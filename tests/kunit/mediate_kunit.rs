@@ -9,6 +9,10 @@ use kernel::prelude::*;
 
 #[path = "../../mediate/logic/access.rs"]
 mod access;
+#[path = "../../mediate/logic/crc32.rs"]
+mod crc32;
+#[path = "../../mediate/logic/migration.rs"]
+mod migration;
 #[path = "../../mediate/logic/provider.rs"]
 mod provider;
 #[path = "../../mediate/logic/record.rs"]
@@ -17,6 +21,14 @@ mod record;
 mod region;
 #[path = "../../mediate/logic/span.rs"]
 mod span;
+#[path = "../../mediate/logic/stream.rs"]
+mod stream;
+#[path = "../../mediate/logic/stream_fault.rs"]
+mod stream_fault;
+#[path = "../../mediate/logic/stream_parser.rs"]
+mod stream_parser;
+#[path = "../../mediate/logic/transport.rs"]
+mod transport;
 #[path = "../../mediate/logic/vf_ids.rs"]
 mod vf_ids;
 #[path = "../../mediate/logic/window.rs"]

@@ -7,12 +7,16 @@
 
 #[path = "../../../mediate/logic/access.rs"]
 mod access;
+#[path = "../../../mediate/logic/crc32.rs"]
+mod crc32;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
 mod descriptor;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/filter_table.rs"]
 mod filter_table;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/frame.rs"]
 mod frame;
+#[path = "../../../mediate/logic/migration.rs"]
+mod migration;
 #[path = "../../../mediate/logic/provider.rs"]
 mod mediate_provider;
 #[path = "../../../mediate/logic/record.rs"]
@@ -23,6 +27,14 @@ mod region;
 mod ring;
 #[path = "../../../mediate/logic/span.rs"]
 mod span;
+#[path = "../../../mediate/logic/stream.rs"]
+mod stream;
+#[path = "../../../mediate/logic/stream_fault.rs"]
+mod stream_fault;
+#[path = "../../../mediate/logic/stream_parser.rs"]
+mod stream_parser;
+#[path = "../../../mediate/logic/transport.rs"]
+mod transport;
 #[path = "../../../mediate/logic/vf_ids.rs"]
 mod vf_ids;
 #[path = "../../../mediate/logic/window.rs"]
@@ -55,5 +67,7 @@ mod memory;
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod stream_properties;
 #[cfg(test)]
 mod vf_properties;
