@@ -5,17 +5,26 @@
 //! `corpus/` holds.
 #![allow(dead_code)]
 
+mod checks;
 mod input;
-mod mailbox;
+
+pub use checks::{mailbox::mailbox, record::record, state::state, stream::stream};
+
+#[path = "../../../mediate/logic/crc32.rs"]
+mod crc32;
+#[path = "../../../mediate/logic/record.rs"]
 mod record;
+#[path = "../../../mediate/logic/stream.rs"]
+mod stream;
+#[path = "../../../mediate/logic/stream_fault.rs"]
+mod stream_fault;
+#[path = "../../../mediate/logic/stream_parser.rs"]
+mod stream_parser;
 
-pub use mailbox::mailbox;
-pub use record::record;
-
-/// The mediator's pure files.
-#[path = "../../../mediate/logic"]
-mod logic {
-    pub(crate) mod record;
+/// The PF driver as provider of its VFs.
+#[path = "../../../drivers/net/ethernet/vendor/provider"]
+mod provider {
+    pub(crate) mod logic;
 }
 /// The PF driver's control of VFs.
 #[path = "../../../drivers/net/ethernet/vendor/vf"]

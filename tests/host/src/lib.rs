@@ -15,10 +15,10 @@ mod descriptor;
 mod filter_table;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/frame.rs"]
 mod frame;
-#[path = "../../../mediate/logic/migration.rs"]
-mod migration;
 #[path = "../../../mediate/logic/provider.rs"]
 mod mediate_provider;
+#[path = "../../../mediate/logic/migration.rs"]
+mod migration;
 #[path = "../../../mediate/logic/record.rs"]
 mod record;
 #[path = "../../../mediate/logic/region.rs"]

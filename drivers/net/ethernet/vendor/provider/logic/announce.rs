@@ -76,14 +76,15 @@ pub(crate) fn frames(vf: &VfState) -> impl Iterator<Item = Frame> + '_ {
     let own = vf.mac();
     let vlans = vf.guest.vlans.as_slice().iter();
     let in_vlans = vlans.map(|&vid| Some(PortVlan { vid, qos: 0 }));
-    let own = own
-        .into_iter()
-        .flat_map(move |mac| {
-            let vlans = in_vlans.clone();
-            core::iter::once(port).chain(vlans).map(move |vlan| Frame::new(mac, vlan))
-        });
+    let own = own.into_iter().flat_map(move |mac| {
+        let vlans = in_vlans.clone();
+        core::iter::once(port)
+            .chain(vlans)
+            .map(move |vlan| Frame::new(mac, vlan))
+    });
     let further = vf.guest.filters.as_slice().iter();
-    own.chain(further.map(move |&mac| Frame::new(mac, port))).take(MAX_FRAMES)
+    own.chain(further.map(move |&mac| Frame::new(mac, port)))
+        .take(MAX_FRAMES)
 }
 
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_vf_announce))]
@@ -122,7 +123,9 @@ mod tests {
         assert_eq!(vf.guest.filters.push(Mac([2, 0, 0, 0, 0, 2])), Ok(()));
         let lengths = [60, 64, 64, 60];
         assert!(frames(&vf).map(|frame| frame.bytes().len()).eq(lengths));
-        assert!(frames(&vf).last().is_some_and(|frame| frame.bytes()[11] == 2));
+        assert!(frames(&vf)
+            .last()
+            .is_some_and(|frame| frame.bytes()[11] == 2));
         vf.guest.vlans.clear();
         vf.admin.port_vlan = Some(PortVlan { vid: 9, qos: 3 });
         assert!(frames(&vf).all(|frame| frame.bytes()[14..16] == [0x60, 9]));

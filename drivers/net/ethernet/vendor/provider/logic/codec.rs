@@ -162,8 +162,12 @@ fn put_known(records: &mut RecordWriter<'_>, known: &Known) -> Result<(), Malfor
         writer.u16(VERSION).u16(vendor).u16(device);
         writer.count(QUEUES).count(VECTORS);
     })?;
-    put(records, ADMIN, |writer| guest::put_admin(writer, &known.admin))?;
-    put(records, GUEST, |writer| guest::put_guest(writer, &known.guest))
+    put(records, ADMIN, |writer| {
+        guest::put_admin(writer, &known.admin)
+    })?;
+    put(records, GUEST, |writer| {
+        guest::put_guest(writer, &known.guest)
+    })
 }
 
 fn put_stopped(records: &mut RecordWriter<'_>, stopped: &Stopped) -> Result<(), Malformed> {

@@ -95,9 +95,7 @@ fn reason(denial: Denial) -> &'static str {
         Denial::NotReady => "there is no such VF",
         Denial::AdminMac => "the guest uses addresses beside the one set for it",
         Denial::InvalidMac => "the guest uses a group's address as its own",
-        Denial::MacTaken => {
-            "an address of the guest's belongs to the PF or another VF of this NIC"
-        }
+        Denial::MacTaken => "an address of the guest's belongs to the PF or another VF of this NIC",
         Denial::FiltersFull => "the guest uses more addresses than this NIC has left for it",
         Denial::PortVlan => "the guest is in VLANs of its own, and kept in one here",
         Denial::VlansFull => "the guest is in more VLANs than this NIC has left for it",
@@ -221,7 +219,10 @@ mod tests {
             check(here, &known)
         };
         let port = PortVlan { vid: 5, qos: 0 };
-        assert_eq!(with(&|here| here.port_vlan = Some(port)), Err(Misfit::Vlan(None)));
+        assert_eq!(
+            with(&|here| here.port_vlan = Some(port)),
+            Err(Misfit::Vlan(None))
+        );
         let disable = LinkPolicy::Disable;
         assert_eq!(
             with(&|here| here.link = disable),

@@ -193,7 +193,10 @@ pub(crate) fn find<E>(
 
 /// The first index that is needed and not there.
 fn gone(needed: [bool; INDICES], there: [bool; INDICES]) -> Option<usize> {
-    needed.iter().zip(there).position(|(&needed, there)| needed && !there)
+    needed
+        .iter()
+        .zip(there)
+        .position(|(&needed, there)| needed && !there)
 }
 
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_vf_contexts))]
@@ -205,7 +208,10 @@ mod tests {
 
     /// A context of index `index` that tells of VLAN `vlan`.
     fn context(index: u64, vlan: u64) -> Descriptor {
-        [vlan << 16 | 14 << 9 | 20, ADVANCED | CONTEXT | index << INDEX_SHIFT]
+        [
+            vlan << 16 | 14 << 9 | 20,
+            ADVANCED | CONTEXT | index << INDEX_SHIFT,
+        ]
     }
 
     /// A packet that needs the context of index `index`, or none.
@@ -269,9 +275,15 @@ mod tests {
         driver.put(packet(Some(1)));
         driver.put(context(0, 7));
         driver.put(packet(None));
-        assert_eq!(driver.find(0), Ok(both(Some(context(0, 7)), Some(context(1, 6)))));
+        assert_eq!(
+            driver.find(0),
+            Ok(both(Some(context(0, 7)), Some(context(1, 6))))
+        );
         // What is queued the device has not seen.
-        assert_eq!(driver.find(2), Ok(both(Some(context(0, 5)), Some(context(1, 6)))));
+        assert_eq!(
+            driver.find(2),
+            Ok(both(Some(context(0, 5)), Some(context(1, 6))))
+        );
     }
 
     #[test]
@@ -348,7 +360,10 @@ mod tests {
             head: 1,
             tail: 1,
         };
-        assert_eq!(find(&ring, |_, _| Err(14)), Err(ContextFault::Unreadable(14)));
+        assert_eq!(
+            find(&ring, |_, _| Err(14)),
+            Err(ContextFault::Unreadable(14))
+        );
         assert_eq!(find(&Ring::default(), |_, _| Err(14)), Ok([None; 2]));
     }
 }

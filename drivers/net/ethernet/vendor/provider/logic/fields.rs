@@ -146,7 +146,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let mut writer = Writer::new();
-        writer.u8(1).bool(true).u16(0x0302).u32(4).u64(1 << 63).count(5);
+        writer
+            .u8(1)
+            .bool(true)
+            .u16(0x0302)
+            .u32(4)
+            .u64(1 << 63)
+            .count(5);
         let bytes = writer.bytes().unwrap_or(&[]);
         assert_eq!(bytes.len(), 17);
         assert_eq!(bytes[..4], [1, 1, 2, 3]);

@@ -104,7 +104,12 @@ pub(super) fn guest(reader: &mut Reader<'_>) -> Option<GuestState> {
         |reader| reader.array().map(Mac),
         Mac::is_station,
     )?;
-    guest.vlans = list(reader, 0, |reader| reader.u16(), |vid| vid != 0 && vid <= MAX_VID)?;
+    guest.vlans = list(
+        reader,
+        0,
+        |reader| reader.u16(),
+        |vid| vid != 0 && vid <= MAX_VID,
+    )?;
     // A driver that has two groups of one hash sends it twice.
     for _ in 0..reader.u8()? {
         let hash = reader.u16().filter(|&hash| hash <= MAX_HASH)?;
@@ -213,7 +218,9 @@ mod tests {
                 assert_eq!(guest.vlans.push(5), Ok(()));
             }
         }));
-        assert!(with(&|guest| (guest.enabled, guest.all_unicast) = (false, true)));
+        assert!(with(
+            &|guest| (guest.enabled, guest.all_unicast) = (false, true)
+        ));
     }
 
     #[test]

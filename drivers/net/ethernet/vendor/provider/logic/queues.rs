@@ -137,8 +137,7 @@ impl RxQueue {
     /// Whether it can be put into registers.
     pub(crate) fn check(&self) -> Result<(), QueueFault> {
         self.ring.check()?;
-        let reserved =
-            self.shape & !RX_SHAPE | self.control & !RX_CONTROL | self.hints & !RX_HINTS;
+        let reserved = self.shape & !RX_SHAPE | self.control & !RX_CONTROL | self.hints & !RX_HINTS;
         if reserved != 0 {
             return Err(QueueFault::Reserved);
         }
@@ -205,7 +204,14 @@ mod tests {
         for (head, tail) in [(256, 0), (0, 256), (0xffff, 0xffff)] {
             let ring = Ring { head, tail, ..RING };
             assert_eq!(ring.check(), Err(QueueFault::Position));
-            assert_eq!(ring.sanitized_idle(), Ring { head: 0, tail: 0, ..RING });
+            assert_eq!(
+                ring.sanitized_idle(),
+                Ring {
+                    head: 0,
+                    tail: 0,
+                    ..RING
+                }
+            );
         }
         let none = Ring {
             tail: 1,
@@ -243,10 +249,7 @@ mod tests {
     #[test]
     fn what_is_kept_of_an_idle_queue_can_be_put_back() {
         let queue = RxQueue {
-            ring: Ring {
-                head: 300,
-                ..RING
-            },
+            ring: Ring { head: 300, ..RING },
             shape: !0,
             control: !ENABLE,
             hints: !0,

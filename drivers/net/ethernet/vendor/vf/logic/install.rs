@@ -53,12 +53,7 @@ pub(crate) fn check(
     asked
 }
 
-fn ask(
-    vfs: &mut [VfState],
-    pf: &PfState,
-    vf: usize,
-    wanted: &GuestState,
-) -> Result<(), Denial> {
+fn ask(vfs: &mut [VfState], pf: &PfState, vf: usize, wanted: &GuestState) -> Result<(), Denial> {
     if let Some(state) = vfs.get_mut(vf) {
         state.guest = GuestState::new();
     }
@@ -160,7 +155,10 @@ mod tests {
             guest
         };
         refused(&with(&|guest| guest.mac = Some(mac(7))), Denial::MacTaken);
-        refused(&with(&|guest| guest.mac = Some(mac(0xff))), Denial::MacTaken);
+        refused(
+            &with(&|guest| guest.mac = Some(mac(0xff))),
+            Denial::MacTaken,
+        );
         refused(&with(&|guest| guest.all_unicast = true), Denial::Untrusted);
         let neighbour = with(&|guest| assert_eq!(guest.filters.push(mac(7)), Ok(())));
         refused(&neighbour, Denial::MacTaken);
@@ -172,16 +170,10 @@ mod tests {
     fn the_destinations_administrator_rules() {
         let mut vfs = [VfState::new()];
         vfs[0].admin.mac = Some(mac(9));
-        assert_eq!(
-            install(&mut vfs, &pf(), 0, &guest()),
-            Err(Denial::AdminMac)
-        );
+        assert_eq!(install(&mut vfs, &pf(), 0, &guest()), Err(Denial::AdminMac));
         vfs[0].admin.mac = None;
         vfs[0].admin.port_vlan = Some(PortVlan { vid: 5, qos: 0 });
-        assert_eq!(
-            install(&mut vfs, &pf(), 0, &guest()),
-            Err(Denial::PortVlan)
-        );
+        assert_eq!(install(&mut vfs, &pf(), 0, &guest()), Err(Denial::PortVlan));
         assert!(vfs[0].guest == GuestState::new());
     }
 }

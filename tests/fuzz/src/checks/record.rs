@@ -2,7 +2,7 @@
 
 //! Tagged records: whatever is read was there, and writing it gives it again.
 
-use crate::logic::record::{Header, Record, RecordFault, Records, Writer, HEADER_SIZE};
+use crate::record::{Header, Record, RecordFault, Records, Writer, HEADER_SIZE};
 
 /// Any bytes as records.
 pub fn record(data: &[u8]) {

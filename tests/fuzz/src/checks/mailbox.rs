@@ -77,7 +77,7 @@ fn addresses(vf: &VfState) -> impl Iterator<Item = Mac> + '_ {
 }
 
 /// VF `vf`, whose message has just been granted, was within its rights.
-fn judge_message(before: &[VfState], after: &[VfState], pf: &PfState, vf: usize) {
+pub(super) fn judge_message(before: &[VfState], after: &[VfState], pf: &PfState, vf: usize) {
     for (index, (old, new)) in before.iter().zip(after).enumerate() {
         assert_eq!(
             old.admin, new.admin,
@@ -102,7 +102,7 @@ fn judge_message(before: &[VfState], after: &[VfState], pf: &PfState, vf: usize)
 }
 
 /// The state as a whole, and the registers that follow from it.
-fn judge_state(vfs: &[VfState], tables: &Tables) {
+pub(super) fn judge_state(vfs: &[VfState], tables: &Tables) {
     for (vf, state) in vfs.iter().enumerate() {
         let (admin, guest) = (&state.admin, &state.guest);
         assert!(guest.max_frame.is_none_or(|bytes| bytes <= MAX_FRAME));
