@@ -4,7 +4,7 @@
 
 use crate::{
     device::Device,
-    driver::{Driver, Kind, Options, Sending},
+    driver::{Arrival, Driver, Kind, Options, Sending},
     error::{Error, Result},
     frame::{self, Mac},
     iommu::Backend,
@@ -118,16 +118,13 @@ impl Guest {
         Ok(sent)
     }
 
-    /// Takes at most `limit` packets out of each queue.
-    pub fn receive(&mut self, ledger: &mut Ledger, limit: usize) -> Result<usize> {
-        let mut came = 0;
+    /// Takes all packets out of each queue.
+    pub fn receive(&mut self) -> Result<Vec<Arrival>> {
+        let mut came = Vec::new();
         for queue in 0..self.driver.queues() {
-            let (arrivals, foreign) = self.driver.receive(&self.memory, queue, limit)?;
+            let (arrivals, foreign) = self.driver.receive(&self.memory, queue, usize::MAX)?;
             self.foreign += foreign;
-            came += arrivals.len();
-            for arrival in arrivals {
-                ledger.came(arrival.id, arrival.vlan);
-            }
+            came.extend(arrivals);
         }
         Ok(came)
     }
@@ -140,12 +137,16 @@ impl Guest {
     }
 }
 
-/// Two guests that send to each other, and who sent what.
+/// Sources of packets, as their numbers say.
+const THERE: u32 = 1;
+const BACK: u32 = 2;
+
+/// A guest and whom it talks to, and who sent what.
 pub struct Bench {
     /// The guest that is moved.
     pub guest: Guest,
-    /// The one it talks to.
-    pub peer: Guest,
+    /// The one it talks to; without one it talks to itself, across the switch.
+    pub peer: Option<Guest>,
     /// From the guest to the peer.
     pub there: Ledger,
     /// From the peer to the guest.
@@ -155,33 +156,34 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Two guests that have not sent anything yet.
-    pub fn new(guest: Guest, peer: Guest, rng: SmallRng) -> Self {
+    /// Guests that have not sent anything yet.
+    pub fn new(guest: Guest, peer: Option<Guest>, rng: SmallRng) -> Self {
         Self {
             guest,
             peer,
-            there: Ledger::new(1),
-            back: Ledger::new(2),
+            there: Ledger::new(THERE),
+            back: Ledger::new(BACK),
             rng,
         }
     }
 
-    /// The guest sends about so many packets.
+    /// The guest sends so many packets, or what fits of them.
     pub fn send_there(&mut self, count: u32, lossy: bool) -> Result<u32> {
-        let to = self.peer.driver.mac();
+        let to = self.peer.as_ref().unwrap_or(&self.guest).driver.mac();
         self.guest
             .send(to, count, &mut self.there, lossy, &mut self.rng)
     }
 
-    /// The peer sends about so many packets.
+    /// The peer sends so many packets, or what fits of them.
     pub fn send_back(&mut self, count: u32, lossy: bool) -> Result<u32> {
         let to = self.guest.driver.mac();
-        self.peer
-            .send(to, count, &mut self.back, lossy, &mut self.rng)
+        match &mut self.peer {
+            Some(peer) => peer.send(to, count, &mut self.back, lossy, &mut self.rng),
+            None => Ok(0),
+        }
     }
 
-    /// Bursts both ways, each received whole before the next: as many as fit
-    /// the rings.
+    /// Bursts both ways, each received whole before the next.
     pub fn traffic(&mut self, rounds: u32) -> Result<()> {
         for _ in 0..rounds {
             let there = self.rng.random_range(1..=20);
@@ -195,9 +197,25 @@ impl Bench {
 
     /// Takes what came on both sides.
     pub fn receive(&mut self) -> Result<()> {
-        self.peer.receive(&mut self.there, usize::MAX)?;
-        self.guest.receive(&mut self.back, usize::MAX)?;
+        let mut came = self.guest.receive()?;
+        if let Some(peer) = &mut self.peer {
+            came.extend(peer.receive()?);
+        }
+        for arrival in came {
+            let ledger = if arrival.id.source == THERE {
+                &mut self.there
+            } else {
+                &mut self.back
+            };
+            ledger.came(arrival.id, arrival.vlan);
+        }
         Ok(())
+    }
+
+    /// Packets that are still to be sent.
+    fn unsent(&mut self) -> Result<usize> {
+        let peer = self.peer.as_mut().map_or(Ok(0), Guest::reclaim)?;
+        Ok(self.guest.reclaim()? + peer)
     }
 
     /// Waits until every packet that must come has come, and all are sent.
@@ -206,7 +224,7 @@ impl Bench {
         loop {
             let late = Instant::now() > end;
             self.receive()?;
-            let unsent = self.guest.reclaim()? + self.peer.reclaim()?;
+            let unsent = self.unsent()?;
             if unsent == 0 && self.there.missing() == 0 && self.back.missing() == 0 {
                 return Ok(());
             }

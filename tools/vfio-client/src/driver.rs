@@ -293,6 +293,14 @@ impl<R: Registers> Driver<R> {
         Ok(())
     }
 
+    /// Vectors that it uses.
+    pub fn vectors(&self) -> usize {
+        match self.options.kind {
+            Kind::Igbvf => 3,
+            Kind::Dpdk => 1,
+        }
+    }
+
     /// Raises the interrupts of all vectors, as igbvf's watchdog does for one.
     pub fn raise(&self, vectors: u32) -> Result<()> {
         self.registers.write(reg::EICS, vectors)

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod migration;
+pub mod mutate;
 pub mod region;
 pub mod registers;
 pub mod ring;

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 use vfio_client::commands::{self, Common};
 
 /// Plays VMM and guest at once on a VF that is bound to a vfio driver.
@@ -40,6 +40,57 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Move a guest from one VF to another while packets flow
+    Roundtrip {
+        /// Where it is
+        #[arg(long)]
+        from: String,
+        /// Where it goes, on another NIC of the same wire
+        #[arg(long)]
+        to: String,
+        /// A VF to talk to; without, the guest talks to itself
+        #[arg(long)]
+        peer: Option<String>,
+        /// Bursts of packets
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+        /// Keep the stream in a file, for `vfstate show`
+        #[arg(long)]
+        save: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Move several guests at once, which each talk to themselves
+    Many {
+        /// FROM=TO
+        #[arg(required = true, value_parser = pair)]
+        moves: Vec<(String, String)>,
+        /// Bursts of packets
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Load forged streams: each is refused, or valid
+    Forged {
+        /// The VF whose stream is forged
+        source: String,
+        /// The VF that the streams are loaded into, on another NIC
+        target: String,
+        /// A VF beside the target, which must not notice
+        #[arg(long)]
+        neighbour: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 100)]
+        count: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (from, to) = text.split_once('=').ok_or("not of the form FROM=TO")?;
+    Ok((from.into(), to.into()))
 }
 
 fn run(command: Command) -> anyhow::Result<bool> {
@@ -51,6 +102,26 @@ fn run(command: Command) -> anyhow::Result<bool> {
             rounds,
             common,
         } => commands::traffic::run(&from, &peer, rounds, common),
+        Command::Roundtrip {
+            from,
+            to,
+            peer,
+            rounds,
+            save,
+            common,
+        } => commands::roundtrip::run(&from, &to, peer.as_deref(), rounds, save.as_deref(), common),
+        Command::Forged {
+            source,
+            target,
+            neighbour,
+            count,
+            common,
+        } => commands::forged::run(&source, &target, neighbour.as_deref(), count, common),
+        Command::Many {
+            moves,
+            rounds,
+            common,
+        } => commands::roundtrip::many(&moves, rounds, common),
     }?;
     let passed = result
         .get("passed")

@@ -200,6 +200,69 @@ impl DataFile {
     }
 }
 
+/// Largest piece that is read or written at once.
+pub const MOST: usize = 8192;
+
+/// A device that is being saved, in PRE_COPY or later.
+#[derive(Debug)]
+pub struct Saving {
+    file: DataFile,
+    /// What was read so far.
+    pub stream: Vec<u8>,
+}
+
+impl Saving {
+    /// To PRE_COPY, and all there is to read then.
+    pub fn begin(device: &Device, rng: &mut SmallRng) -> Result<Self> {
+        let mut saving = Self {
+            file: set_state_with_file(device, State::PreCopy)?,
+            stream: Vec::new(),
+        };
+        let first = saving.file.precopy_info()?;
+        saving.pre_copy(rng)?;
+        let then = saving.file.precopy_info()?;
+        if first.initial == 0 || then.initial != 0 {
+            return Err(Error::Wrong(format!(
+                "initial bytes of pre-copy: {first:?}, then {then:?}"
+            )));
+        }
+        Ok(saving)
+    }
+
+    /// What there is to read in PRE_COPY.
+    pub fn pre_copy(&mut self, rng: &mut SmallRng) -> Result<()> {
+        match self.file.read_all(&mut self.stream, rng, MOST)? {
+            End::ForNow => Ok(()),
+            End::Final => Err(Error::Wrong("the stream ended in PRE_COPY".into())),
+        }
+    }
+
+    /// To PRE_COPY_P2P.
+    pub fn quiesce(&mut self, device: &Device) -> Result<()> {
+        set_state(device, State::PreCopyP2p).map(drop)
+    }
+
+    /// To STOP_COPY, the rest, and to STOP; the whole stream.
+    pub fn finish(mut self, device: &Device, rng: &mut SmallRng) -> Result<Vec<u8>> {
+        if set_state(device, State::StopCopy)?.is_some() {
+            return Err(Error::Wrong("a second data file with STOP_COPY".into()));
+        }
+        match self.file.read_all(&mut self.stream, rng, MOST)? {
+            End::Final => {}
+            End::ForNow => return Err(Error::Wrong("ENOMSG in STOP_COPY".into())),
+        }
+        set_state(device, State::Stop)?;
+        Ok(self.stream)
+    }
+}
+
+/// Loads a stream into a device that runs without a guest; it is in STOP then.
+pub fn load(device: &Device, stream: &[u8], rng: &mut SmallRng) -> Result<()> {
+    let mut file = set_state_with_file(device, State::Resuming)?;
+    file.write_all(stream, rng, MOST)?;
+    set_state(device, State::Stop).map(drop)
+}
+
 fn piece(rng: &mut SmallRng, most: usize) -> usize {
     // As often one byte or few as many.
     let bits = rng.random_range(0..=usize::BITS - most.leading_zeros());

@@ -113,6 +113,17 @@ impl Snapshot {
             .collect()
     }
 
+    /// Counters of `later` that went backwards, a line each.
+    pub fn backwards(&self, later: &Self) -> Vec<String> {
+        let pairs = table().into_iter().zip(self.0.iter().zip(&later.0));
+        let wrong = pairs.filter(|((_, _, rule), (old, new))| {
+            *rule == Rule::Grows && new.wrapping_sub(**old) > PLAUSIBLE
+        });
+        wrong
+            .map(|((name, ..), (old, new))| format!("{name}: {old:#x} became {new:#x}"))
+            .collect()
+    }
+
     /// By name.
     pub fn to_json(&self) -> Value {
         let values = table().into_iter().zip(&self.0);

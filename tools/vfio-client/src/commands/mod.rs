@@ -2,7 +2,9 @@
 
 //! What `vfclient` can do; each command answers with JSON.
 
+pub mod forged;
 pub mod info;
+pub mod roundtrip;
 pub mod traffic;
 
 use crate::{driver::Kind, iommu::Backend, ledger::Balance};
