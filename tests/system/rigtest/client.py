@@ -15,7 +15,7 @@ class Failed(AssertionError):
 def vfclient(command, *words, timeout=300):
     """What a command answers; an error if it is not as it must be. Options are
     words, VFs are functions."""
-    words = [word if isinstance(word, str) else getattr(word, "address", str(word)) for word in words]
+    words = [getattr(word, "address", str(word)) for word in words]
     done = subprocess.run([str(BINARY), command, *words], capture_output=True, text=True, timeout=timeout)
     try:
         answer = json.loads(done.stdout)

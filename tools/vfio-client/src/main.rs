@@ -26,14 +26,14 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Packets between two VFs of one wire
+    /// Packets to and from a VF
     Traffic {
         /// The guest's VF
         #[arg(long)]
         from: String,
-        /// Its peer's VF
+        /// A VF to talk to; without, the guest talks to itself
         #[arg(long)]
-        peer: String,
+        peer: Option<String>,
         /// Bursts each way
         #[arg(long, default_value_t = 50)]
         rounds: u32,
@@ -101,7 +101,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             peer,
             rounds,
             common,
-        } => commands::traffic::run(&from, &peer, rounds, common),
+        } => commands::traffic::run(&from, peer.as_deref(), rounds, common),
         Command::Roundtrip {
             from,
             to,

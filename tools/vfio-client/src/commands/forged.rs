@@ -2,10 +2,7 @@
 
 //! Forged streams into the kernel's loader: an error each time, or a valid load.
 
-use super::{
-    roundtrip::{mac, require_migration},
-    Common,
-};
+use super::{mac, roundtrip::require_migration, Common};
 use crate::{
     bench::{open, Bench, Guest},
     device::Device,

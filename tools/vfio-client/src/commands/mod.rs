@@ -7,7 +7,15 @@ pub mod info;
 pub mod roundtrip;
 pub mod traffic;
 
-use crate::{driver::Kind, iommu::Backend, ledger::Balance};
+use crate::{
+    bench::{open, Guest},
+    driver::Kind,
+    error::Result,
+    frame::Mac,
+    iommu::Backend,
+    ledger::Balance,
+};
+use rand::rngs::SmallRng;
 use serde_json::{json, Value};
 
 /// What several commands take.
@@ -32,4 +40,18 @@ fn balance(balance: &Balance) -> Value {
         "lost": balance.lost,
         "wrong": balance.wrong,
     })
+}
+
+/// An address of the test's.
+fn mac(last: u8) -> Mac {
+    [2, 0, 0, 0, 0xff, last]
+}
+
+/// A guest to talk to, if a VF is named for it.
+fn start_peer(peer: Option<&str>, common: Common, rng: &mut SmallRng) -> Result<Option<Guest>> {
+    let start = |address: &str| {
+        let bar = open(address, common.backend)?;
+        Guest::start(bar, Kind::Igbvf, mac(2), rng)
+    };
+    peer.map(start).transpose()
 }

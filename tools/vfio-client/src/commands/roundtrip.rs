@@ -2,13 +2,11 @@
 
 //! A running guest from one VF to another, with packets on their way.
 
-use super::{balance, Common};
+use super::{balance, mac, start_peer, Common};
 use crate::{
     bench::{open, Bench, Guest},
     device::Device,
-    driver::Kind,
     error::{Context, Error, Result},
-    frame::Mac,
     migration::{self, Saving, State},
     registers::Bar,
     snapshot::Snapshot,
@@ -149,11 +147,6 @@ fn carry(bench: &mut Bench, to: Bar, rounds: u32, at_once: Option<&Barrier>) -> 
     })
 }
 
-/// An address of the test's.
-pub(super) fn mac(last: u8) -> Mac {
-    [2, 0, 0, 0, 0xff, last]
-}
-
 /// Fails with what an operator would look at, if the device offers no migration.
 pub(super) fn require_migration(device: &Device) -> Result<()> {
     match migration::flags(device) {
@@ -178,13 +171,7 @@ pub fn run(
     let mut rng = SmallRng::seed_from_u64(common.seed);
     let from = open(from, common.backend)?;
     require_migration(from.device())?;
-    let peer = match peer {
-        Some(peer) => {
-            let bar = open(peer, common.backend)?;
-            Some(Guest::start(bar, Kind::Igbvf, mac(2), &mut rng)?)
-        }
-        None => None,
-    };
+    let peer = start_peer(peer, common, &mut rng)?;
     let guest = Guest::start(from, common.driver, mac(1), &mut rng)?;
     let mut bench = Bench::new(guest, peer, rng);
     let to = open(to, common.backend)?;
