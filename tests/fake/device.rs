@@ -7,6 +7,13 @@
 // The signatures are those of the kernel crate.
 #![allow(clippy::needless_lifetimes)]
 
+use super::queues::{
+    Queues,
+    PER_VF,
+    RX_QUEUES,
+    TX_QUEUES_END,
+    VTIVAR, //
+};
 use crate::regs::BAR_SIZE;
 use core::cell::Cell;
 use kernel::{
@@ -26,6 +33,7 @@ pub(crate) const CTRL: usize = 0x0000;
 pub(crate) const STATUS: usize = 0x0008;
 pub(crate) const CTRL_EXT: usize = 0x0018;
 pub(crate) const ICR: usize = 0x00c0;
+pub(crate) const ICS: usize = 0x00c8;
 pub(crate) const VMBMEM: usize = 0x0800;
 pub(crate) const P2VMAILBOX: usize = 0x0c00;
 pub(crate) const V2PMAILBOX: usize = 0x0c40;
@@ -39,7 +47,6 @@ pub(crate) const WVBR: usize = 0x3554;
 pub(crate) const RTTDQSEL: usize = 0x3604;
 pub(crate) const RTTBCNRC: usize = 0x36b0;
 pub(crate) const UTA: usize = 0xa000;
-pub(crate) const STATISTICS: usize = 0x1_0010;
 
 /// ICR: a VF wants something.
 pub(crate) const VMMB: u32 = 1 << 8;
@@ -57,6 +64,8 @@ pub(crate) const RSTD: u32 = 0x80;
 /// The device; `cells` are its registers, [`WORDS`] of them.
 pub(crate) struct Fake<'m> {
     cells: &'m [Cell<u32>],
+    /// Queues and what they do.
+    pub(crate) queues: Queues<'m>,
     /// V2PMAILBOX of each VF.
     mailboxes: [Cell<u32>; 8],
     /// RTTBCNRC of each queue.
@@ -72,6 +81,7 @@ impl<'m> Fake<'m> {
     pub(crate) fn new(cells: &'m [Cell<u32>]) -> Self {
         let fake = Self {
             cells,
+            queues: Queues::new(),
             mailboxes: [const { Cell::new(0) }; 8],
             limits: [const { Cell::new(0) }; 16],
             stolen: Cell::new(false),
@@ -91,11 +101,11 @@ impl<'m> Fake<'m> {
         self.cells[offset / 4].set(value);
     }
 
-    fn set_bits(&self, offset: usize, bits: u32) {
+    pub(super) fn set_bits(&self, offset: usize, bits: u32) {
         self.put(offset, self.get(offset) | bits);
     }
 
-    fn clear_bits(&self, offset: usize, bits: u32) {
+    pub(super) fn clear_bits(&self, offset: usize, bits: u32) {
         self.put(offset, self.get(offset) & !bits);
     }
 
@@ -130,7 +140,7 @@ impl<'m> Fake<'m> {
             P2VMAILBOX..0x0c20 => self.mailboxes[(offset - P2VMAILBOX) / 4].get() & (VFU | PFU),
             V2PMAILBOX..0x0c60 => {
                 self.stolen.set(true);
-                0
+                self.vf_read((offset - V2PMAILBOX) / 4)
             }
             RTTDQSEL | RTTBCNRC | UTA..0xa200 => 0,
             _ => self.get(offset),
@@ -141,7 +151,12 @@ impl<'m> Fake<'m> {
     fn write(&self, offset: usize, value: u32) {
         self.writes.set(self.writes.get() + 1);
         match offset {
-            STATUS | STATISTICS..0x1_0800 => {}
+            STATUS => {}
+            PER_VF..0x1_0800 => self.write_vf((offset - PER_VF) / 0x100, offset % 0x100, value),
+            RX_QUEUES..TX_QUEUES_END => self.write_queue(offset, value),
+            VTIVAR..0x1_1720 => self.write_vtivar((offset - VTIVAR) / 4, value),
+            ICS => self.set_bits(ICR, value),
+            V2PMAILBOX..0x0c60 => self.vf_write((offset - V2PMAILBOX) / 4, value),
             CTRL if value & 1 << 26 != 0 => self.reset(),
             CTRL_EXT => {
                 if value & 1 << 14 != 0 {
@@ -170,6 +185,7 @@ impl<'m> Fake<'m> {
         }
         if value & 0x10 != 0 {
             mailbox &= !VFU;
+            self.clear_bits(MBVFICR, 0x1_0001 << vf);
         }
         if value & PFU == 0 {
             mailbox &= !PFU;
@@ -230,6 +246,7 @@ impl<'m> Fake<'m> {
     pub(crate) fn vf_reset(&self, vf: usize) {
         self.clear_bits(VFRE, 1 << vf);
         self.clear_bits(VFTE, 1 << vf);
+        self.stop_queues(vf);
         self.set_bits(VFLRE, 1 << vf);
         self.set_bits(ICR, VMMB);
     }

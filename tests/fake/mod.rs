@@ -5,11 +5,20 @@
 
 mod device;
 #[cfg(any(test, kunit_module))]
+mod level_tests;
+#[cfg(any(test, kunit_module))]
+mod move_tests;
+#[cfg(any(test, kunit_module))]
+mod page0_tests;
+mod queues;
+#[cfg(any(test, kunit_module))]
 mod rig;
 #[cfg(any(test, kunit_module))]
 mod service_tests;
 mod switch;
 #[cfg(any(test, kunit_module))]
 mod switch_tests;
+#[cfg(any(test, kunit_module))]
+mod world;
 
 use super::memory;

@@ -13,6 +13,20 @@ mod descriptor;
 mod filter_table;
 #[path = "../../drivers/net/ethernet/vendor/netdev/frame.rs"]
 mod frame;
+#[path = "../../drivers/net/ethernet/vendor/provider"]
+mod provider {
+    mod image;
+    pub(crate) mod levels;
+    pub(crate) mod logic;
+    pub(crate) mod page0;
+    pub(crate) mod platform;
+    pub(crate) mod probe;
+    mod registers;
+    mod rings;
+    mod switches;
+}
+#[path = "../../mediate/logic/record.rs"]
+mod record;
 #[path = "../../drivers/net/ethernet/vendor/regs/mod.rs"]
 mod regs;
 #[path = "../../drivers/net/ethernet/vendor/netdev/ring.rs"]

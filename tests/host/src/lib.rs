@@ -43,7 +43,15 @@ mod window;
 /// The PF driver as provider of its VFs.
 #[path = "../../../drivers/net/ethernet/vendor/provider"]
 mod provider {
+    mod image;
+    pub(crate) mod levels;
     pub(crate) mod logic;
+    pub(crate) mod page0;
+    pub(crate) mod platform;
+    pub(crate) mod probe;
+    mod registers;
+    mod rings;
+    mod switches;
 }
 /// The PF driver's registers.
 #[path = "../../../drivers/net/ethernet/vendor/regs/mod.rs"]

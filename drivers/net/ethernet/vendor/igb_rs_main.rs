@@ -9,9 +9,11 @@ mod abi {
     pub(crate) mod dma;
     pub(crate) mod errno;
     pub(crate) mod ethtool;
+    pub(crate) mod host;
     pub(crate) mod init;
     pub(crate) mod irq;
     pub(crate) mod lock;
+    mod migration;
     pub(crate) mod napi;
     pub(crate) mod netdev;
     pub(crate) mod netdev_vf;
@@ -45,17 +47,17 @@ mod pf {
     pub(crate) mod reset;
 }
 mod provider {
-    pub(crate) mod announce;
-    mod contexts;
-    pub(crate) mod image;
-    mod levels;
-    pub(crate) mod logic;
+    mod explain;
+    mod image;
+    pub(crate) mod levels;
+    mod logic;
     pub(crate) mod mediate;
     mod page0;
-    pub(crate) mod platform;
+    mod platform;
     pub(crate) mod probe;
     mod registers;
-    mod replay;
+    mod rings;
+    mod switches;
 }
 #[path = "../../../../mediate/logic/record.rs"]
 mod record;

@@ -74,6 +74,8 @@ pub mod error {
 
         /// No such device or address.
         pub const ENXIO: Error = Error(-6);
+        /// Bad address.
+        pub const EFAULT: Error = Error(-14);
         /// Device or resource busy.
         pub const EBUSY: Error = Error(-16);
         /// Invalid argument.
@@ -82,6 +84,10 @@ pub mod error {
         pub const ENOSPC: Error = Error(-28);
         /// Value too large.
         pub const EOVERFLOW: Error = Error(-75);
+        /// Timed out.
+        pub const ETIMEDOUT: Error = Error(-110);
+        /// State not recoverable.
+        pub const ENOTRECOVERABLE: Error = Error(-131);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <linux/etherdevice.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/pci.h>
 #include <linux/skbuff.h>
 
 #include "igb_rs_shim.h"
@@ -141,6 +142,23 @@ void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
 	skb->protocol = eth_type_trans(skb, napi->dev);
 	napi_gro_receive(napi, skb);
+}
+
+void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len)
+{
+	struct sk_buff *skb = netdev_alloc_skb(dev, len);
+
+	if (!skb)
+		return;
+	skb_put_data(skb, frame, len);
+	skb_reset_mac_header(skb);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	dev_queue_xmit(skb);
+}
+
+struct pci_dev *igb_rs_physfn(struct pci_dev *dev)
+{
+	return pci_physfn(dev);
 }
 
 bool igb_rs_xmit_more(void)

@@ -8,6 +8,7 @@
 
 struct device;
 struct ethtool_ops;
+struct pci_dev;
 struct sk_buff;
 
 /* Rust's transmit; false if the queue has no room. */
@@ -44,6 +45,7 @@ void igb_rs_napi_del(struct napi_struct *napi);
 void igb_rs_napi_schedule(struct napi_struct *napi);
 void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb);
 
+void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len);
 bool igb_rs_xmit_more(void);
 int igb_rs_pad(struct sk_buff *skb, unsigned int len);
 void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len);
@@ -57,6 +59,8 @@ void igb_rs_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t len);
 void igb_rs_sync_for_device(struct device *dev, dma_addr_t addr, size_t len);
 void igb_rs_dma_rmb(void);
 void *igb_rs_page_address(struct page *page);
+
+struct pci_dev *igb_rs_physfn(struct pci_dev *dev);
 
 void igb_rs_bh_disable(void);
 void igb_rs_bh_enable(void);

@@ -289,6 +289,14 @@ impl NetDevice {
         u16::try_from(head.min(length)).unwrap_or(0)
     }
 
+    /// Sends a frame as it is, with its Ethernet header, whoever it says it is from. In
+    /// process context. What cannot be sent, as while the interface is down, is lost.
+    pub(crate) fn broadcast(&self, frame: &[u8]) {
+        let length = u32::try_from(frame.len()).unwrap_or(0);
+        // SAFETY: Valid; as many bytes are readable.
+        unsafe { bindings::igb_rs_transmit(self.as_raw(), frame.as_ptr().cast(), length) };
+    }
+
     /// The interface's name, for log lines.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: The name is always terminated; a rename in between shows in a log line

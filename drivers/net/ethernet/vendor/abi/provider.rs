@@ -6,24 +6,36 @@
 
 use super::{
     bindings,
+    host::Host,
+    migration,
     pci::as_raw, //
 };
-use crate::provider::mediate::{
-    Answer,
-    MediatedVf,
-    NAME,
-    VF_IDS,
-    WINDOWS, //
+use crate::{
+    pf::{
+        driver::Pf,
+        port::Port, //
+    },
+    provider::mediate::{
+        Answer,
+        MediatedVf,
+        NAME,
+        VF_IDS,
+        WINDOWS, //
+    }, //
 };
 use kernel::{
     bindings as kernel_bindings,
-    device::Core,
+    device::{
+        Core,
+        CoreInternal, //
+    },
     error::{
         from_result,
         to_result, //
     },
     pci,
     prelude::*,
+    sync::Arc,
     types::ForeignOwnable, //
 };
 
@@ -85,7 +97,7 @@ static OPS: Ops = Ops(bindings::vfio_mediate_ops {
     name: kernel::str::as_char_ptr_in_const_context(NAME),
     id_table: ID_TABLE.as_ptr(),
     windows: WINDOW_TABLE.as_ptr(),
-    migration: core::ptr::null(),
+    migration: &raw const migration::OPS,
     open: Some(open),
     release: Some(release),
     get_region_info: Some(get_region_info),
@@ -144,23 +156,47 @@ fn answer(result: Result<Answer>) -> c_int {
         Ok(match result? {
             // CAST: a constant of the header, 1.
             Answer::Pass => bindings::VFIO_MEDIATE_PASS as c_int,
+            Answer::Done => 0,
         })
     })
 }
 
+/// The port that the PF of `vf` is.
+///
 /// # Safety
 ///
-/// The registry's contract: `vf` is a valid VF, `ctx` valid for writing, and the
-/// host handle valid until `release`.
+/// `vf` must be a VF of a PF that this driver has attached. The port must have been let
+/// go of when the release of the VF returns.
+unsafe fn port_of(vf: *mut kernel_bindings::pci_dev) -> Arc<Port<'static>> {
+    // SAFETY: `vf` is valid, and holds its PF.
+    let pf = unsafe { bindings::igb_rs_physfn(vf) };
+    // SAFETY: The PF is valid; by contract this driver is bound to it, and stays so until its
+    // VFs are gone: unbinding removes them first, which waits for their release.
+    let pf = unsafe { &*pf.cast::<pci::Device<CoreInternal<'_>>>() };
+    // SAFETY: VFs appear after the probe has succeeded, as `Pf` is the driver's data. What is
+    // bound to the device, here said to last for ever, lasts until after the release.
+    let data = unsafe { pf.as_ref().drvdata_borrow::<Pf<'static>>() };
+    data.interface.port.clone()
+}
+
+/// # Safety
+///
+/// The registry's contract: `vf` is a valid VF of an attached PF, `ctx` valid for writing,
+/// and the host handle valid until `release`.
 unsafe extern "C" fn open(
     vf: *mut kernel_bindings::pci_dev,
-    _host: *const bindings::vfio_mediate_host,
+    host: *const bindings::vfio_mediate_host,
     ctx: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: The registry hands in a valid VF.
     let index = unsafe { kernel_bindings::pci_iov_vf_id(vf) };
     from_result(|| {
-        let opened = KBox::new(MediatedVf::open(u16::try_from(index)?)?, GFP_KERNEL)?;
+        // SAFETY: By contract; the handle goes with the VF, in `release`.
+        let host = unsafe { Host::from_raw(host) }.ok_or(EINVAL)?;
+        // SAFETY: By contract; the port goes with the VF, in `release`.
+        let port = unsafe { port_of(vf) };
+        let opened = MediatedVf::open(port, u16::try_from(index)?, host)?;
+        let opened = KBox::pin_init(opened, GFP_KERNEL)?;
         // SAFETY: The registry hands in a place for the context.
         unsafe { ctx.write(opened.into_foreign()) };
         Ok(0)
@@ -172,15 +208,15 @@ unsafe extern "C" fn open(
 /// `ctx` must be what `open` made; it is not used again.
 unsafe extern "C" fn release(ctx: *mut c_void) {
     // SAFETY: `open` made it, and the registry releases it once.
-    drop(unsafe { KBox::<MediatedVf>::from_foreign(ctx) });
+    drop(unsafe { Pin::<KBox<MediatedVf>>::from_foreign(ctx) });
 }
 
 /// # Safety
 ///
 /// `ctx` must be what `open` made, not yet released.
-unsafe fn borrow<'a>(ctx: *mut c_void) -> &'a MediatedVf {
+pub(super) unsafe fn borrow<'a>(ctx: *mut c_void) -> Pin<&'a MediatedVf> {
     // SAFETY: By contract.
-    unsafe { <KBox<MediatedVf> as ForeignOwnable>::borrow(ctx) }
+    unsafe { <Pin<KBox<MediatedVf>> as ForeignOwnable>::borrow(ctx) }
 }
 
 /// # Safety
@@ -190,23 +226,46 @@ unsafe extern "C" fn get_region_info(
     ctx: *mut c_void,
     info: *mut bindings::vfio_mediate_region_info,
 ) -> c_int {
-    // SAFETY: `info` is the caller's, `ctx` is what `open` made.
-    answer(unsafe { borrow(ctx).region((*info).region) })
+    // SAFETY: `ctx` is what `open` made.
+    let vf = unsafe { borrow(ctx) };
+    // SAFETY: `info` is the caller's, for this call.
+    let info = unsafe { &mut *info };
+    let Some(from) = vf
+        .mappable_from(info.region)
+        .filter(|from| *from < info.size)
+    else {
+        return answer(Ok(Answer::Pass));
+    };
+    let [first, ..] = &mut info.areas;
+    *first = bindings::vfio_mediate_area {
+        offset: from,
+        size: info.size - from,
+    };
+    info.nr_areas = 1;
+    answer(Ok(Answer::Done))
 }
 
 /// # Safety
 ///
-/// `ctx` must be what `open` made, not yet released.
+/// `ctx` must be what `open` made, not yet released; `val` valid for `width` bytes.
 unsafe extern "C" fn rw(
     ctx: *mut c_void,
     region: u32,
     offset: u64,
-    _val: *mut c_void,
-    _width: u32,
-    _write: bool,
+    val: *mut c_void,
+    width: u32,
+    write: bool,
 ) -> c_int {
     // SAFETY: `ctx` is what `open` made.
-    answer(unsafe { borrow(ctx).rw(region, offset) })
+    let vf = unsafe { borrow(ctx) };
+    if write {
+        return answer(vf.write(region, offset));
+    }
+    // CAST: 1 to 8.
+    let width = width as usize;
+    // SAFETY: The caller hands in so many bytes, for this call.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(val.cast::<u8>(), width) };
+    answer(vf.read(region, offset, bytes))
 }
 
 /// # Safety
@@ -219,5 +278,5 @@ unsafe extern "C" fn mmap(
     offset: u64,
 ) -> c_int {
     // SAFETY: `ctx` is what `open` made.
-    answer(unsafe { borrow(ctx).map(region, offset) })
+    answer(unsafe { borrow(ctx) }.map(region, offset))
 }

@@ -19,6 +19,7 @@ use crate::{
         pool::Pool,
         reset, //
     },
+    provider::probe,
     regs::{
         filter::{
             RAH,
@@ -68,6 +69,8 @@ pub(crate) struct Port<'bound> {
     /// The VFs, and the filters that the PF shares with them.
     #[pin]
     pub(crate) vfs: VfControl,
+    /// Whether rings can begin in the middle, without which VFs cannot be moved.
+    pub(crate) heads_writable: bool,
     /// Queues that were caught at spoofing and have been named in the log, a bit each.
     pub(crate) spoofers: Atomic<u32>,
     /// What the PF wants to receive. Protects the switches of promiscuity too.
@@ -92,6 +95,13 @@ impl<'bound> Port<'bound> {
             return Err(ENODEV);
         }
         reset::reset(pdev.as_ref(), &bar)?;
+        let heads_writable = probe::heads_can_be_written(&bar)?;
+        if !heads_writable {
+            dev_warn!(
+                pdev,
+                "this device does not let heads of rings be written: its VFs cannot be migrated\n"
+            );
+        }
         let mac = address(&bar)?;
         if !filter_table::is_valid(&mac) {
             dev_err!(pdev, "no valid MAC address in the NVM: program one\n");
@@ -108,6 +118,7 @@ impl<'bound> Port<'bound> {
                 netdev,
                 pool: Pool::new(),
                 vfs <- VfControl::new(),
+                heads_writable,
                 spoofers: Atomic::new(0),
                 wanted <- new_mutex!(Wanted::new(&mac), "igb_rs::wanted"),
                 link <- new_mutex!(Link::new(phy), "igb_rs::link"),

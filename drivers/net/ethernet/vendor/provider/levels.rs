@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VF that is quiesced, in two levels, and goes on: here, or where it has been put
+//! down.
+
+use super::{
+    logic::{
+        state::{
+            Device,
+            Stopped,
+            ALL_VECTORS, //
+        },
+        statistics::Statistics, //
+    },
+    platform::{
+        Fault,
+        Platform, //
+    },
+    registers,
+    rings,
+    switches, //
+};
+use crate::{
+    regs::{
+        interrupt::ICS,
+        vf::PVTEICS, //
+    },
+    vf::moving::Stillness,
+};
+use kernel::{
+    io::{
+        register::Array,
+        Io, //
+    },
+    prelude::*, //
+};
+
+/// How far a VF is quiesced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Level {
+    /// Not at all.
+    Runs,
+    /// It starts no DMA, but takes doorbells.
+    Quiet,
+    /// Its queues are off, and it raises no interrupt.
+    Stopped,
+}
+
+/// Where a VF is on its way. The caller serializes.
+pub(crate) struct Machine {
+    /// The VF.
+    pub(super) vf: usize,
+    pub(super) level: Level,
+    /// What it was when it was stopped, or was said to have been elsewhere.
+    pub(super) stopped: Stopped,
+    /// It has been put down here, and not yet gone on: the device does not hold its
+    /// contexts, and the network does not know where it is.
+    pub(super) loaded: bool,
+    /// How much more than the registers hold the guest has seen in its counters.
+    pub(super) ahead: Statistics,
+}
+
+/// What a VF that goes on has to be told of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Resumed {
+    /// Nothing: it goes on where it was.
+    Here,
+    /// The network: it has come from elsewhere.
+    FromElsewhere,
+}
+
+impl Machine {
+    /// VF `vf`, which runs.
+    pub(crate) fn new(vf: usize) -> Self {
+        Self {
+            vf,
+            level: Level::Runs,
+            stopped: Stopped::default(),
+            loaded: false,
+            ahead: Statistics::default(),
+        }
+    }
+
+    /// How much more than the registers hold the guest has seen in its counters.
+    pub(crate) fn ahead(&self) -> Statistics {
+        self.ahead
+    }
+
+    fn keep<'a, P: Platform<'a>>(&self, platform: &P, how: Stillness) -> Result {
+        platform.with_vfs(|vfs, _| vfs.keep_still(platform.io(), self.vf, how))
+    }
+
+    /// Quiesces as far as `level`, from wherever. Sleeps. Errors: `Busy` if the device does
+    /// not do it; a context that cannot be put before the device again.
+    pub(crate) fn quiesce<'a, P: Platform<'a>>(
+        &mut self,
+        platform: &P,
+        level: Level,
+    ) -> Result<(), Fault> {
+        if self.level == Level::Runs && level != Level::Runs {
+            switches::drain(platform, self.vf)?;
+            self.keep(platform, Stillness::Quiet)?;
+            switches::settle(platform, self.vf)?;
+            self.level = Level::Quiet;
+        }
+        match (self.level, level) {
+            (Level::Quiet, Level::Stopped) => self.stop(platform),
+            (Level::Stopped, Level::Quiet) => self.start(platform),
+            _ => Ok(()),
+        }
+    }
+
+    fn stop<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<(), Fault> {
+        let vf = self.vf;
+        let before = registers::read(platform.io(), vf)?;
+        switches::stop_all(platform, vf)?;
+        registers::enable_vectors(platform.io(), vf, 0)?;
+        self.keep(platform, Stillness::Stopped)?;
+        self.level = Level::Stopped;
+        let mut device = registers::read(platform.io(), vf)?;
+        for (queue, before) in device.rx.iter_mut().zip(&before.rx) {
+            queue.control = before.control;
+            *queue = queue.sanitized();
+        }
+        for (queue, before) in device.tx.iter_mut().zip(&before.tx) {
+            queue.control = before.control;
+            *queue = queue.sanitized();
+        }
+        device.interrupts.enabled = before.interrupts.enabled;
+        device.interrupts = device.interrupts.sanitized();
+        self.stopped.device = device;
+        let counted = registers::read_statistics(platform.io(), vf)?;
+        self.stopped.statistics = self.ahead.seen(counted);
+        self.stopped.mailbox = platform.with_vfs(|vfs, _| vfs.mailbox(platform.io(), vf))?;
+        Ok(())
+    }
+
+    /// From the state in `self` alone, so that it makes no difference where that is from.
+    fn start<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<(), Fault> {
+        let vf = self.vf;
+        let device = self.stopped.device;
+        if self.loaded {
+            rings::replay(platform, vf, &device, &self.stopped.contexts)?;
+        }
+        registers::write_heads(platform.io(), vf, &device)?;
+        switches::start_all(platform, vf, &device)?;
+        registers::enable_vectors(platform.io(), vf, device.interrupts.enabled)?;
+        self.keep(platform, Stillness::Quiet)?;
+        self.level = Level::Quiet;
+        Ok(())
+    }
+
+    /// Goes on with everything. Errors: `EBUSY` if it is stopped.
+    pub(crate) fn resume<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<Resumed, Fault> {
+        match self.level {
+            Level::Runs => return Ok(Resumed::Here),
+            Level::Quiet => {}
+            Level::Stopped => return Err(EBUSY.into()),
+        }
+        self.keep(platform, Stillness::Free)?;
+        self.level = Level::Runs;
+        switches::kick(platform, self.vf)?;
+        let io = platform.io();
+        // An interrupt too many does no harm, one too few may.
+        let all = PVTEICS::zeroed().try_with_vectors(ALL_VECTORS)?;
+        io.try_write(PVTEICS::try_at(self.vf).ok_or(EINVAL)?, all)?;
+        // The PF looks at its VFs' mailboxes, this one's now included.
+        io.write_reg(ICS::zeroed().with_vmmb(true));
+        if core::mem::take(&mut self.loaded) {
+            Ok(Resumed::FromElsewhere)
+        } else {
+            Ok(Resumed::Here)
+        }
+    }
+
+    /// The bus has reset the VF: it runs, and knows nothing of a move. Its counters go
+    /// on. Errors: none that can happen.
+    pub(crate) fn reset<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result {
+        self.level = Level::Runs;
+        self.loaded = false;
+        self.stopped = Stopped::default();
+        let vf = self.vf;
+        platform.with_vfs(|vfs, _| vfs.let_go(platform.io(), vf))?;
+        platform.io().write_reg(ICS::zeroed().with_vmmb(true));
+        Ok(())
+    }
+
+    /// What registers hold of a VF that runs, as far as it tells whether the VF could be
+    /// moved. Errors: a queue that is set to what cannot be.
+    pub(super) fn running_device<'a, P: Platform<'a>>(
+        &self,
+        platform: &P,
+    ) -> Result<Device, Fault> {
+        let mut device = registers::read(platform.io(), self.vf)?;
+        for queue in &mut device.rx {
+            *queue = queue.sanitized();
+        }
+        for queue in &mut device.tx {
+            *queue = queue.sanitized();
+        }
+        Ok(device)
+    }
+}
