@@ -7,22 +7,37 @@ use kernel::prelude::*;
 
 mod abi {
     pub(crate) mod binding;
+    mod binding_migration;
     #[path = "vfio_bindings.rs"]
     mod bindings;
+    pub(crate) mod data_file;
     pub(crate) mod host;
+    mod migration_ops;
+    pub(crate) mod param;
     pub(crate) mod vfio_device;
     pub(crate) mod vfio_driver;
     pub(crate) mod vfio_requests;
 }
 mod logic {
     pub(crate) mod access;
+    pub(crate) mod crc32;
+    pub(crate) mod migration;
+    #[expect(dead_code, reason = "the rest is for providers")]
+    pub(crate) mod record;
     pub(crate) mod region;
     pub(crate) mod span;
+    pub(crate) mod stream;
+    pub(crate) mod stream_fault;
+    pub(crate) mod stream_parser;
+    pub(crate) mod transport;
     pub(crate) mod vf_ids;
 }
 mod vfio {
     pub(crate) mod device;
     pub(crate) mod last_error;
+    pub(crate) mod migration;
+    pub(crate) mod resuming;
+    pub(crate) mod saving;
 }
 
 #[pin_data]

@@ -5,6 +5,7 @@
 use super::{
     bindings,
     host::HostHandle,
+    vfio_device::Core,
     vfio_requests::Mapping, //
 };
 use crate::logic::{
@@ -14,9 +15,11 @@ use crate::logic::{
     },
     span::Span, //
 };
+use crate::vfio::last_error::Reason;
 use kernel::{
     bindings as kernel_bindings,
     error::to_result,
+    fmt,
     prelude::*,
     str::CStrExt, //
 };
@@ -41,7 +44,7 @@ pub(crate) enum ViewError {
 pub(crate) struct Binding {
     raw: bindings::vfio_mediate_binding,
     /// What the provider has a pointer to; dropped after the binding has ended.
-    _host: KBox<HostHandle>,
+    host: KBox<HostHandle>,
 }
 
 // SAFETY: A provider's hooks may be called from any thread, by the contract of
@@ -81,16 +84,42 @@ impl Binding {
         // SAFETY: `vf` is valid by contract, `raw` for the call, and `host` is
         // kept until the binding is put.
         match to_result(unsafe { bindings::vfio_mediate_get(vf, host.as_raw(), &mut raw) }) {
-            Ok(()) => Ok(Some(Self { raw, _host: host })),
+            Ok(()) => Ok(Some(Self { raw, host })),
             Err(errno) if errno == ENODEV => Ok(None),
             Err(errno) => Err(errno),
         }
     }
 
-    fn ops(&self) -> &bindings::vfio_mediate_ops {
+    /// The provider's operations.
+    pub(super) fn ops(&self) -> &bindings::vfio_mediate_ops {
         // SAFETY: `vfio_mediate_get` filled in a provider's operations, and
         // keeps them until `vfio_mediate_put`.
         unsafe { &*self.raw.ops }
+    }
+
+    /// The version of the interface.
+    pub(crate) fn abi_version(&self) -> u32 {
+        self.ops().abi_version
+    }
+
+    /// What the provider's open gave.
+    pub(super) fn ctx(&self) -> *mut c_void {
+        self.raw.ctx
+    }
+
+    /// The device, which is open.
+    pub(crate) fn dev(&self) -> Core<'_> {
+        self.host.dev()
+    }
+
+    /// How often something of the device failed with a stated reason.
+    pub(crate) fn failures(&self) -> u64 {
+        self.host.failures()
+    }
+
+    /// States why something fails, for the log and debugfs. May sleep.
+    pub(crate) fn explain(&self, why: fmt::Arguments<'_>) {
+        self.host.explain(Reason::new(why));
     }
 
     /// The provider's name.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::vfio::last_error::{
     LastError,
+    Reason,
     MAX_REASON, //
 };
 use core::mem::offset_of;
@@ -26,12 +27,23 @@ use kernel::{
 pub(crate) enum Transport {
     /// Not at all: the VF is as under vfio-pci.
     None,
+    /// What is mediated can never be mapped.
+    Fixed,
 }
 
 impl Transport {
+    /// The word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Fixed => "fixed",
+        }
+    }
+
     fn raw(self) -> u32 {
         match self {
             Self::None => bindings::VFIO_MEDIATE_TRANSPORT_NONE,
+            Self::Fixed => bindings::VFIO_MEDIATE_TRANSPORT_FIXED,
         }
     }
 }
@@ -71,6 +83,25 @@ impl HostHandle {
         core::ptr::from_ref(self).cast()
     }
 
+    /// The device.
+    pub(super) fn dev(&self) -> Core<'_> {
+        // SAFETY: The device outlives its handles, by the contract of `new`.
+        unsafe { Core::from_vdev(self.vdev) }
+    }
+
+    /// States why something of the device fails, for the log and debugfs.
+    pub(super) fn explain(&self, why: Reason) {
+        let line = Reason::from_bytes(why.as_bytes());
+        if self.last_error.set(why) {
+            dev_err!(self.dev(), "{}\n", BStr::from_bytes(line.as_bytes()));
+        }
+    }
+
+    /// How often something failed.
+    pub(super) fn failures(&self) -> u64 {
+        self.last_error.count()
+    }
+
     /// # Safety
     ///
     /// `raw` must be what `as_raw` gave, of a handle that is still there.
@@ -90,6 +121,9 @@ impl HostHandle {
             return Ok(());
         }
         iova.checked_add(u64::try_from(len)? - 1).ok_or(EFAULT)?;
+        if is_write {
+            self.dev().trace_dirty(iova, u64::try_from(len)?);
+        }
         // SAFETY: The device is open and `data` valid by contract.
         to_result(unsafe { bindings::vfio_dma_rw(self.vdev, iova, data, len, is_write) }).map_err(
             |errno| match errno {
@@ -147,8 +181,5 @@ unsafe extern "C" fn refuse(host: *const bindings::vfio_mediate_host, why: *cons
     let len = unsafe { kernel_bindings::strnlen(why, MAX_REASON) };
     // SAFETY: `len` bytes were just read, and are the caller's for the call.
     let why = unsafe { core::slice::from_raw_parts(why.cast::<u8>(), len) };
-    // SAFETY: A handle's device outlives it.
-    let dev = unsafe { Core::from_vdev(handle.vdev) };
-    dev_err!(dev, "{}\n", BStr::from_bytes(why));
-    handle.last_error.set(why);
+    handle.explain(Reason::from_bytes(why));
 }

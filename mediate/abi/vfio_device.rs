@@ -13,6 +13,7 @@ use super::{
         vfio_device,
         vfio_pci_core_device, //
     },
+    data_file::NewFile,
     host::{
         HostHandle,
         Transport, //
@@ -49,7 +50,7 @@ use kernel::{
 /// serialized by the device set's lock; the others run only between them.
 pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// Makes the state of a device that is being bound.
-    fn new() -> impl PinInit<Self, Error>;
+    fn new(dev: &Core<'_>) -> impl PinInit<Self, Error>;
 
     /// The first user has opened the device, which is enabled.
     fn open(&self, dev: &Core<'_>) -> Result;
@@ -66,9 +67,28 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// An mmap of the device's file.
     fn mmap(&self, dev: &Core<'_>, mapping: &Mapping<'_>) -> Result;
 
+    /// The bus has reset the device, which need not be open. The caller may hold
+    /// locks that are taken under those of `migration_…`.
+    fn reset_done(&self);
+
+    /// `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`, set; answers a new data file, if
+    /// one begins.
+    fn set_migration_state(&self, dev: &Core<'_>, state: u32) -> Result<Option<NewFile>>;
+
+    /// The same, get; also while the device is not open.
+    fn migration_state(&self) -> Result<u32>;
+
+    /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`.
+    fn migration_data_size(&self) -> Result<u64>;
+
     /// Somebody in the host wants the device back; the `count`-th time asked.
     fn request(&self, dev: &Core<'_>, count: u32);
 }
+
+/// What a device that can be moved offers.
+const MIGRATION_FLAGS: u32 = bindings::VFIO_MIGRATION_STOP_COPY
+    | bindings::VFIO_MIGRATION_P2P
+    | bindings::VFIO_MIGRATION_PRE_COPY;
 
 /// The memory of a device: the core's part first, as `_vfio_alloc_device` wants.
 ///
@@ -110,6 +130,58 @@ impl Core<'_> {
     pub(super) fn vdev(&self) -> *mut vfio_device {
         // SAFETY: Valid by the type's contract; this only takes an address.
         unsafe { &raw mut (*self.0.as_ptr()).vdev }
+    }
+
+    /// Vendor and device id.
+    pub(crate) fn ids(&self) -> (u16, u16) {
+        // SAFETY: Valid by the type's contract.
+        unsafe { ((*self.pdev()).vendor, (*self.pdev()).device) }
+    }
+
+    /// Says to users whether the device can be moved.
+    pub(crate) fn offer_migration(&self, offered: bool) {
+        let flags = if offered { MIGRATION_FLAGS } else { 0 };
+        // SAFETY: Valid by the type's contract; called in open and close, which
+        // are serialized. A user of the device comes after the one and before
+        // the other.
+        unsafe { (*self.vdev()).migration_flags = flags };
+    }
+
+    /// Whether the user asked to be told of new initial bytes in pre-copy.
+    pub(crate) fn wants_reinit(&self) -> bool {
+        // SAFETY: Valid by the type's contract; a byte that the user may set at
+        // any time.
+        unsafe { (&raw const (*self.vdev()).precopy_info_v2).read_volatile() != 0 }
+    }
+
+    fn raw_dev(&self) -> *const kernel_bindings::device {
+        // SAFETY: Valid by the type's contract; this only takes an address.
+        unsafe { &raw const (*self.pdev()).dev }
+    }
+
+    /// Traces a step of the state machine.
+    pub(crate) fn trace_state(&self, from: u32, to: u32, outcome: Result) {
+        let ret = outcome.map_or_else(|errno| errno.to_errno(), |()| 0);
+        // SAFETY: The device is valid by its type.
+        unsafe { bindings::vfm_trace_state(self.raw_dev(), from, to, ret) };
+    }
+
+    /// Traces an access that the provider answered.
+    pub(crate) fn trace_trap(&self, region: u32, offset: u64, bytes: &[u8], is_write: bool) {
+        let mut value = [0; 8];
+        for (to, from) in value.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let width = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let value = u64::from_le_bytes(value);
+        // SAFETY: The device is valid by its type.
+        unsafe { bindings::vfm_trace_trap(self.raw_dev(), region, offset, value, width, is_write) };
+    }
+
+    /// Traces a write to the guest's memory.
+    pub(crate) fn trace_dirty(&self, iova: u64, len: u64) {
+        // SAFETY: The device is valid by its type.
+        unsafe { bindings::vfm_trace_dirty(self.raw_dev(), iova, len) };
     }
 
     /// Opens the VF with its provider, if it has one; what the provider refuses
@@ -218,7 +290,7 @@ impl<T: Operations> Device<T> {
     /// # Safety
     ///
     /// As for `parts`, between `init` and `release`.
-    unsafe fn with<R>(vdev: *mut vfio_device, f: impl FnOnce(&T, &Core<'_>) -> R) -> R {
+    pub(super) unsafe fn with<R>(vdev: *mut vfio_device, f: impl FnOnce(&T, &Core<'_>) -> R) -> R {
         // SAFETY: By contract.
         let (core, this) = unsafe { Self::parts(vdev) };
         // SAFETY: `state` is initialized by the type's invariant.
@@ -229,23 +301,28 @@ impl<T: Operations> Device<T> {
     ///
     /// `vdev` must be what `_vfio_alloc_device` gave for a `Device<T>`, not yet initialized.
     unsafe extern "C" fn init(vdev: *mut vfio_device) -> c_int {
+        // SAFETY: A new device of the core's.
+        let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
+        if ret != 0 {
+            return ret;
+        }
         // SAFETY: vfio hands in what it allocated for this driver.
-        let (_, this) = unsafe { Self::parts(vdev) };
+        let (core, this) = unsafe { Self::parts(vdev) };
         // SAFETY: The memory is allocated; this only takes an address.
         let state = unsafe { (*this).state.get() };
         // INVARIANT: `state` is initialized from here on.
         // SAFETY: `state` is valid for writes and stays in place until `release`.
-        if let Err(errno) = unsafe { pin_init::raw_try_init(state, T::new()) } {
+        if let Err(errno) = unsafe { pin_init::raw_try_init(state, T::new(&core)) } {
+            // SAFETY: After an error vfio frees the memory without `release`.
+            unsafe { bindings::vfio_pci_core_release_dev(vdev) };
             return errno.to_errno();
         }
-        // SAFETY: A new device of the core's.
-        let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
-        if ret != 0 {
-            // SAFETY: Initialized above; after an error vfio frees the memory
-            // without a call to `release`.
-            unsafe { core::ptr::drop_in_place(state) };
-        }
-        ret
+        // The core looks at both when the device is registered, and users at any
+        // time after that: the pointer never changes, and open sets the flags.
+        // SAFETY: The device is not registered yet.
+        unsafe { (*vdev).mig_ops = &raw const bindings::vfm_migration_ops };
+        core.offer_migration(true);
+        0
     }
 
     /// # Safety
@@ -291,6 +368,18 @@ impl<T: Operations> Device<T> {
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
         // SAFETY: As above.
         unsafe { Self::with(vdev, |this, core| this.close(core)) };
+    }
+
+    /// The bus has reset the device of `pdev`.
+    ///
+    /// # Safety
+    ///
+    /// `pdev` must be bound to this driver and its device lock held.
+    pub(super) unsafe extern "C" fn reset_done(pdev: *mut kernel_bindings::pci_dev) {
+        // SAFETY: `probe` put the core's device there.
+        let vdev: *mut vfio_device = unsafe { (*pdev).dev.driver_data }.cast();
+        // SAFETY: The device is there while its PCI device is bound.
+        unsafe { Self::with(vdev, |this, _| this.reset_done()) };
     }
 
     /// # Safety

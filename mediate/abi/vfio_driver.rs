@@ -107,7 +107,7 @@ impl<T: Operations> Registration<T> {
                         id_table: VF_IDS.as_ptr(),
                         probe: Some(Self::probe),
                         remove: Some(Self::remove),
-                        err_handler: &raw const bindings::vfio_pci_core_err_handlers,
+                        err_handler: Self::ERR_HANDLERS,
                         driver_managed_dma: true,
                         ..pin_init::zeroed()
                     });
@@ -121,6 +121,13 @@ impl<T: Operations> Registration<T> {
             _ops: PhantomData,
         })
     }
+
+    const ERR_HANDLERS: &'static kernel_bindings::pci_error_handlers =
+        &kernel_bindings::pci_error_handlers {
+            error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
+            reset_done: Some(Device::<T>::reset_done),
+            ..pin_init::zeroed()
+        };
 
     extern "C" fn probe(
         pdev: *mut kernel_bindings::pci_dev,

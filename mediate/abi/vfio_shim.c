@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vfio_pci_mediate.ko: inline functions and module information. */
+/*
+ * vfio_pci_mediate.ko: inline functions, trampolines for functions that take an
+ * enum, trace events and module information.
+ */
+#include <linux/err.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "vfio_calls.h"
 #include "vfio_shim.h"
+
+#define CREATE_TRACE_POINTS
+#include "mediate_trace.h"
 
 MODULE_VERSION(VFM_VERSION);
 
@@ -13,4 +22,46 @@ const size_t vfm_sizeof_core_device = sizeof(struct vfio_pci_core_device);
 resource_size_t vfm_resource_len(const struct pci_dev *pdev, int bar)
 {
 	return pci_resource_len(pdev, bar);
+}
+
+static struct file *vfm_set_state(struct vfio_device *vdev,
+				  enum vfio_device_mig_state state)
+{
+	struct file *data;
+	int ret = vfm_rs_set_state(vdev, state, &data);
+
+	return ret ? ERR_PTR(ret) : data;
+}
+
+static int vfm_get_state(struct vfio_device *vdev,
+			 enum vfio_device_mig_state *state)
+{
+	u32 found;
+	int ret = vfm_rs_get_state(vdev, &found);
+
+	if (!ret)
+		*state = found;
+	return ret;
+}
+
+const struct vfio_migration_ops vfm_migration_ops = {
+	.migration_set_state = vfm_set_state,
+	.migration_get_state = vfm_get_state,
+	.migration_get_data_size = vfm_rs_get_data_size,
+};
+
+void vfm_trace_state(const struct device *dev, u32 from, u32 to, int ret)
+{
+	trace_state(dev, from, to, ret);
+}
+
+void vfm_trace_trap(const struct device *dev, u32 region, u64 offset, u64 value,
+		    u32 width, bool write)
+{
+	trace_trap(dev, region, offset, value, width, write);
+}
+
+void vfm_trace_dirty(const struct device *dev, u64 iova, u64 len)
+{
+	trace_dirty(dev, iova, len);
 }

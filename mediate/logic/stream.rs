@@ -147,6 +147,13 @@ impl Writer {
         self.total
     }
 
+    /// Whether a further PRECOPY record, and then `rest` bytes, fit for certain.
+    pub(crate) fn has_room(&self, rest: u64) -> bool {
+        rest.checked_mul(2)
+            .and_then(|twice| twice.checked_add(self.total))
+            .is_some_and(|total| total <= MAX_STREAM)
+    }
+
     /// Adds a PRECOPY record.
     pub(crate) fn pre_copy<O: Output>(
         &mut self,

@@ -11,7 +11,9 @@ use crate::{
             Binding,
             ViewError, //
         },
+        data_file::NewFile,
         host::Transport,
+        param,
         vfio_device::{
             Core,
             Operations, //
@@ -30,9 +32,16 @@ use crate::{
         region::{
             Region,
             BARS, //
+        },
+        transport::Choice, //
+    },
+    vfio::{
+        last_error::LastError,
+        migration::{
+            Migration,
+            Sizes, //
         }, //
     },
-    vfio::last_error::LastError,
 };
 use kernel::{
     new_mutex,
@@ -45,7 +54,7 @@ use kernel::{
 
 /// An open VF's provider and its view of the BARs, fixed when it was opened.
 struct Provided {
-    binding: Binding,
+    binding: Arc<Binding>,
     bars: [Region; BARS],
 }
 
@@ -68,11 +77,68 @@ pub(crate) struct MediatedDevice {
     user: Mutex<Option<User>>,
     /// Why something failed last, shared with the host handle.
     last_error: Arc<LastError>,
+    /// Its state, shared with the data files.
+    migration: Arc<Migration>,
 }
 
 /// The task that opened the device.
 struct User {
     pid: i32,
+}
+
+/// The transport that an operator's choice means. In this version there is
+/// `fixed` alone.
+fn transport(choice: Choice) -> Transport {
+    match choice {
+        Choice::Fixed => Transport::Fixed,
+        Choice::Auto | Choice::Kvm | Choice::Region | Choice::None => Transport::None,
+    }
+}
+
+/// The sizes of a VF's states if it can be moved; if not, says why.
+fn movable_sizes(
+    dev: &Core<'_>,
+    binding: &Binding,
+    choice: Choice,
+    transport: Transport,
+) -> Option<Sizes> {
+    let sizes = match Sizes::ask(binding) {
+        Ok(sizes) => sizes,
+        Err(errno) if errno == EOPNOTSUPP => {
+            dev_info!(
+                dev,
+                "provider {:?} cannot move it: no migration is offered\n",
+                binding.name()
+            );
+            return None;
+        }
+        Err(errno) => {
+            dev_err!(
+                dev,
+                "provider {:?} fails with {errno:?} when asked for the size of its state: \
+                 no migration is offered\n",
+                binding.name()
+            );
+            return None;
+        }
+    };
+    match (transport, choice) {
+        (Transport::Fixed, _) => return Some(sizes),
+        (Transport::None, Choice::None) => (),
+        (Transport::None, Choice::Auto) => dev_info!(
+            dev,
+            "passed through as by vfio-pci, no migration is offered: for that load \
+             vfio_pci_mediate with transport=fixed, which costs an exit to the VMM for each \
+             access to registers that are mediated\n"
+        ),
+        (Transport::None, _) => dev_info!(
+            dev,
+            "transport={} is not in this version, only fixed is: passed through as by \
+             vfio-pci, no migration is offered\n",
+            choice.word()
+        ),
+    }
+    None
 }
 
 impl MediatedDevice {
@@ -134,8 +200,12 @@ impl MediatedDevice {
                 .binding
                 .rw(index, access.offset, bytes, io.is_write())?;
             match answer {
-                Answer::Done if io.is_write() => (),
-                Answer::Done => io.store(done, bytes)?,
+                Answer::Done => {
+                    dev.trace_trap(index, access.offset, bytes, io.is_write());
+                    if !io.is_write() {
+                        io.store(done, bytes)?;
+                    }
+                }
                 Answer::Pass => {
                     if io.pass(dev, done, access.width)? != access.width {
                         return Err(EIO);
@@ -149,28 +219,39 @@ impl MediatedDevice {
 }
 
 impl Operations for MediatedDevice {
-    fn new() -> impl PinInit<Self, Error> {
+    fn new(_dev: &Core<'_>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             provided <- new_mutex!(None),
             user <- new_mutex!(None),
             last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
+            migration: Arc::pin_init(Migration::new(), GFP_KERNEL)?,
         })
     }
 
     fn open(&self, dev: &Core<'_>) -> Result {
+        let choice = param::transport();
+        let transport = transport(choice);
         let binding = dev
-            .bind_provider(Transport::None, self.last_error.clone())
+            .bind_provider(transport, self.last_error.clone())
             .inspect_err(|errno| {
                 dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
             })?;
+        let mut movable = None;
         let provided = match binding {
             None => None,
             Some(binding) => {
+                let binding = Arc::new(binding, GFP_KERNEL)?;
+                movable = movable_sizes(dev, &binding, choice, transport);
                 let bars = Self::view(dev, &binding)?;
                 dev_info!(dev, "opened with provider {:?}\n", binding.name());
                 Some(Arc::new(Provided { binding, bars }, GFP_KERNEL)?)
             }
         };
+        let movable = provided
+            .as_ref()
+            .and_then(|p| Some((p.binding.clone(), movable?)));
+        dev.offer_migration(movable.is_some());
+        self.migration.open(movable)?;
         *self.provided.lock() = provided;
         *self.user.lock() = Some(User {
             pid: kernel::current!().pid(),
@@ -178,7 +259,10 @@ impl Operations for MediatedDevice {
         Ok(())
     }
 
-    fn close(&self, _dev: &Core<'_>) {
+    fn close(&self, dev: &Core<'_>) {
+        self.migration.close();
+        // As before the first open.
+        dev.offer_migration(true);
         let provided = self.provided.lock().take();
         *self.user.lock() = None;
         // Not under the lock: this may call the provider's release.
@@ -222,6 +306,22 @@ impl Operations for MediatedDevice {
             Answer::Done => Ok(()),
             Answer::Pass => dev.mmap(mapping),
         }
+    }
+
+    fn reset_done(&self) {
+        self.migration.reset_done();
+    }
+
+    fn set_migration_state(&self, _dev: &Core<'_>, state: u32) -> Result<Option<NewFile>> {
+        Migration::set_state(&self.migration, state)
+    }
+
+    fn migration_state(&self) -> Result<u32> {
+        self.migration.state()
+    }
+
+    fn migration_data_size(&self) -> Result<u64> {
+        self.migration.data_size()
     }
 
     fn request(&self, dev: &Core<'_>, count: u32) {

@@ -2,7 +2,8 @@
 /*
  * A provider in C, built against include/ alone: a PF driver for whatever is
  * bound to it by driver_override, whose hooks do something visible on BAR0 of
- * its VFs. With `bad` it registers malformed operations instead.
+ * its VFs. A VF's state is two registers of 64 bits. With `bad` it registers
+ * malformed operations instead.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -15,10 +16,11 @@
 #define REFUSED_PAGE	0x3000
 #define BAR_SIZE	0x4000
 
-/* Two registers of its own in the hidden page, and one that always fails. */
+/* Registers of its own in the hidden page; one always fails. */
 #define REG_SCRATCH	0x0100
 #define REG_OPENS	0x0108
 #define REG_FAILS	0x0110
+#define REG_SECOND	0x0118
 
 static char *bad = "";
 module_param(bad, charp, 0444);
@@ -36,8 +38,44 @@ static int opens, releases;
 module_param(opens, int, 0444);
 module_param(releases, int, 0444);
 
+static char *fail = "";
+module_param(fail, charp, 0644);
+MODULE_PARM_DESC(fail, "migration hook that fails: see hook_fails()");
+
+static int fail_errno = EIO;
+module_param(fail_errno, int, 0644);
+MODULE_PARM_DESC(fail_errno, "errno with which it fails");
+
+static bool explain;
+module_param(explain, bool, 0644);
+MODULE_PARM_DESC(explain, "a failing hook says why");
+
+static unsigned int compat = 1;
+module_param(compat, uint, 0644);
+MODULE_PARM_DESC(compat, "what must be the same at both ends");
+
+static unsigned int padding;
+module_param(padding, uint, 0644);
+MODULE_PARM_DESC(padding, "bytes by which both states are longer");
+
+static char *lie = "";
+module_param(lie, charp, 0644);
+MODULE_PARM_DESC(lie, "size: state_size is too large; used: save's answer is");
+
+static unsigned long dma_iova;
+module_param(dma_iova, ulong, 0644);
+MODULE_PARM_DESC(dma_iova, "saving reads 8 bytes there, resuming writes the next 8");
+
+/* 0: running, else the level; and how often hooks ran. */
+static int level, resets, loads;
+module_param(level, int, 0444);
+module_param(resets, int, 0444);
+module_param(loads, int, 0444);
+
 struct test_vf {
+	const struct vfio_mediate_host *host;
 	u64 scratch;
+	u64 second;
 };
 
 static int test_open(struct pci_dev *vf, const struct vfio_mediate_host *host,
@@ -50,7 +88,9 @@ static int test_open(struct pci_dev *vf, const struct vfio_mediate_host *host,
 	opened = kzalloc_obj(*opened);
 	if (!opened)
 		return -ENOMEM;
+	opened->host = host;
 	opens++;
+	level = 0;
 	*ctx = opened;
 	return 0;
 }
@@ -89,6 +129,12 @@ static int test_rw(void *ctx, __u32 region, __u64 offset, void *val,
 		else
 			memcpy(val, &vf->scratch, width);
 		return 0;
+	case REG_SECOND:
+		if (write)
+			memcpy(&vf->second, val, width);
+		else
+			memcpy(val, &vf->second, width);
+		return 0;
 	case REG_OPENS:
 		if (write || width != sizeof(opens))
 			return -EINVAL;
@@ -109,6 +155,134 @@ static int test_mmap(void *ctx, struct vm_area_struct *vma, __u32 region,
 	return VFIO_MEDIATE_PASS;
 }
 
+/* PRECOPY: what is compared. FINAL: the registers. Both with padding behind. */
+#define PRECOPY_SIZE	4
+#define FINAL_SIZE	16
+
+static int hook_fails(struct test_vf *vf, const char *hook)
+{
+	if (!sysfs_streq(fail, hook))
+		return 0;
+	if (explain)
+		vf->host->refuse(vf->host, "the test wants it to fail: let it");
+	return -fail_errno;
+}
+
+static long test_state_size(void *ctx, __u32 state)
+{
+	int ret = hook_fails(ctx, "state_size");
+
+	if (ret)
+		return ret;
+	if (sysfs_streq(lie, "size"))
+		return VFIO_MEDIATE_MAX_STATE + 1;
+	return padding + (state == VFIO_MEDIATE_STATE_FINAL ? FINAL_SIZE : PRECOPY_SIZE);
+}
+
+static long test_save(void *ctx, __u32 state, void *buf, size_t len)
+{
+	bool final = state == VFIO_MEDIATE_STATE_FINAL;
+	size_t size = final ? FINAL_SIZE : PRECOPY_SIZE;
+	struct test_vf *vf = ctx;
+	u32 compared = compat;
+	int ret;
+
+	ret = hook_fails(vf, final ? "save_final" : "save_precopy");
+	if (ret)
+		return ret;
+	if (final && level != VFIO_MEDIATE_QUIESCE_STOP)
+		return -EBUSY;
+	if (sysfs_streq(lie, "used"))
+		return len + 1;
+	if (len < size + padding)
+		return -ENOSPC;
+	memset(buf, 0xa5, size + padding);
+	if (!final) {
+		memcpy(buf, &compared, sizeof(compared));
+		return size + padding;
+	}
+	if (dma_iova) {
+		ret = vf->host->dma_read(vf->host, dma_iova, &vf->scratch,
+					 sizeof(vf->scratch));
+		if (ret)
+			return ret;
+	}
+	memcpy(buf, &vf->scratch, 8);
+	memcpy(buf + 8, &vf->second, 8);
+	return size + padding;
+}
+
+static int test_load(void *ctx, __u32 state, const void *buf, size_t len)
+{
+	bool final = state == VFIO_MEDIATE_STATE_FINAL;
+	struct test_vf *vf = ctx;
+	u32 compared = compat;
+	int ret;
+
+	ret = hook_fails(vf, final ? "load_final" : "load_precopy");
+	if (ret)
+		return ret;
+	if (level != VFIO_MEDIATE_QUIESCE_STOP)
+		return -EBUSY;
+	if (len < (final ? FINAL_SIZE : PRECOPY_SIZE))
+		return -EINVAL;
+	if (!final) {
+		if (memcmp(buf, &compared, sizeof(compared))) {
+			vf->host->refuse(vf->host, "compat differs: set it alike");
+			return -EINVAL;
+		}
+		return 0;
+	}
+	memcpy(&vf->scratch, buf, 8);
+	memcpy(&vf->second, buf + 8, 8);
+	loads++;
+	return 0;
+}
+
+static int test_quiesce(void *ctx, __u32 to)
+{
+	int ret = hook_fails(ctx, to == VFIO_MEDIATE_QUIESCE_STOP ?
+			     "quiesce_stop" : "quiesce_p2p");
+
+	if (!ret)
+		level = to;
+	return ret;
+}
+
+static int test_resume(void *ctx)
+{
+	struct test_vf *vf = ctx;
+	int ret = hook_fails(vf, "resume");
+
+	if (ret)
+		return ret;
+	if (level != VFIO_MEDIATE_QUIESCE_P2P)
+		return -EBUSY;
+	if (dma_iova) {
+		ret = vf->host->dma_write(vf->host, dma_iova + 8, &vf->scratch,
+					  sizeof(vf->scratch));
+		if (ret)
+			return ret;
+	}
+	level = 0;
+	return 0;
+}
+
+static void test_reset(void *ctx)
+{
+	level = 0;
+	resets++;
+}
+
+static struct vfio_mediate_migration_ops migration_ops = {
+	.state_size = test_state_size,
+	.save = test_save,
+	.load = test_load,
+	.quiesce = test_quiesce,
+	.resume = test_resume,
+	.reset = test_reset,
+};
+
 static const struct pci_device_id test_vf_ids[] = {
 	{ PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) },
 	{}
@@ -126,6 +300,7 @@ static struct vfio_mediate_ops ops = {
 	.name = "test_provider",
 	.id_table = test_vf_ids,
 	.windows = windows,
+	.migration = &migration_ops,
 	.open = test_open,
 	.release = test_release,
 	.get_region_info = test_get_region_info,
@@ -209,6 +384,18 @@ static int register_bad(void)
 		ops.rw = NULL;
 	else if (!strcmp(bad, "mmap"))
 		ops.mmap = NULL;
+	else if (!strcmp(bad, "state_size"))
+		migration_ops.state_size = NULL;
+	else if (!strcmp(bad, "save"))
+		migration_ops.save = NULL;
+	else if (!strcmp(bad, "load"))
+		migration_ops.load = NULL;
+	else if (!strcmp(bad, "quiesce"))
+		migration_ops.quiesce = NULL;
+	else if (!strcmp(bad, "resume"))
+		migration_ops.resume = NULL;
+	else if (!strcmp(bad, "reset"))
+		migration_ops.reset = NULL;
 	else if (!strcmp(bad, "window_offset"))
 		windows[1].offset += 4;
 	else if (!strcmp(bad, "window_size"))

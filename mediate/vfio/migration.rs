@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The migration of one device: its state, and the session of its data file.
+//!
+//! Locks: `inner` is the state lock. All of a provider's migration hooks are
+//! called under it, which is what makes them one at a time. Under it come the
+//! provider's locks; the container's and the VMM's mmap_lock, by copies from and
+//! to the user and the guest's memory; and vfio's memory_lock, by a fault of such
+//! a copy in a mapped BAR. vfio holds memory_lock when it resets a device, so
+//! [`Migration::reset_done`] must not wait for the state lock: if somebody else
+//! has it, the reset is left to him. `deferred_reset` and the locks of
+//! `last_error.rs` are leaves.
+
+use super::{
+    resuming::Resuming,
+    saving::Saving, //
+};
+use crate::{
+    abi::{
+        binding::Binding,
+        data_file::{
+            DataFile,
+            Direction,
+            NewFile,
+            PreCopyInfo,
+            Readiness, //
+        },
+    },
+    logic::{
+        migration::{
+            next,
+            Action,
+            Level,
+            Next,
+            State, //
+        },
+        stream::{
+            frame_size,
+            record_size, //
+        },
+        stream_parser::Kind, //
+    },
+};
+use kernel::{
+    new_mutex, new_poll_condvar, new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        poll::PollCondVar,
+        Arc,
+        Mutex,
+        MutexGuard,
+        SpinLock, //
+    },
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    },
+};
+
+/// Largest states of a VF, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Of what is compared.
+    pub(crate) pre_copy: usize,
+    /// Of everything else.
+    pub(crate) state: usize,
+}
+
+impl Sizes {
+    /// Asks the provider; `EOPNOTSUPP` if this VF cannot be moved. May sleep.
+    pub(crate) fn ask(binding: &Binding) -> Result<Self> {
+        Ok(Self {
+            state: binding.state_size(Kind::State)?,
+            pre_copy: binding.state_size(Kind::PreCopy)?,
+        })
+    }
+
+    /// Bytes of a stream with one PRECOPY record, at most.
+    pub(crate) fn stream(&self, provider: &[u8]) -> u64 {
+        frame_size(provider)
+            .saturating_add(record_size(self.pre_copy))
+            .saturating_add(record_size(self.state))
+    }
+}
+
+/// Runs a hook of the provider's; if it fails without having said why, so does
+/// this, in general terms.
+pub(crate) fn explained<T>(
+    binding: &Binding,
+    what: &str,
+    hook: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let before = binding.failures();
+    hook().inspect_err(|errno| {
+        if binding.failures() == before {
+            binding.explain(format_args!(
+                "{what} failed with {errno:?}: see the lines of {:?} above; a reset of the VF helps",
+                binding.name()
+            ));
+        }
+    })
+}
+
+/// An open device that can be moved.
+struct Movable {
+    binding: Arc<Binding>,
+    sizes: Sizes,
+}
+
+/// What the data file of a session does.
+enum Session {
+    Saving(Saving),
+    Resuming(Resuming),
+}
+
+struct Inner {
+    state: State,
+    /// `None`: closed, or open and not movable.
+    movable: Option<Movable>,
+    /// The current session with its number.
+    session: Option<(u64, Session)>,
+    /// How many sessions there were.
+    sessions: u64,
+}
+
+/// Why a step failed.
+struct Failure {
+    errno: Error,
+    /// Whether the device is as it was before.
+    undone: bool,
+}
+
+/// A failed step that has changed nothing.
+fn undone(errno: Error) -> Failure {
+    Failure {
+        errno,
+        undone: true,
+    }
+}
+
+/// A failed step after which the device is in no known state.
+fn lost(errno: Error) -> Failure {
+    Failure {
+        errno,
+        undone: false,
+    }
+}
+
+/// What `state` of [`Migration`] has for a device that is not movable.
+const NOT_MOVABLE: u32 = u32::MAX;
+
+/// The migration of one device.
+#[pin_data]
+pub(crate) struct Migration {
+    #[pin]
+    inner: Mutex<Inner>,
+    /// Whether a reset is to be handled by whoever has the state lock.
+    #[pin]
+    deferred_reset: SpinLock<bool>,
+    /// Notified when a data file may have become readable.
+    #[pin]
+    changed: PollCondVar,
+    /// The state for onlookers, who must not have to wait for a VMM.
+    state: Atomic<u32>,
+    /// Bytes of the last stream.
+    state_bytes: Atomic<u64>,
+}
+
+/// The state lock, held. Whoever lets it go handles a reset that came meanwhile.
+struct Locked<'a> {
+    migration: &'a Migration,
+    /// Always there, until the drop.
+    inner: Option<MutexGuard<'a, Inner>>,
+}
+
+impl Locked<'_> {
+    fn get(&mut self) -> Result<&mut Inner> {
+        self.inner.as_deref_mut().ok_or(EIO)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        loop {
+            let mut deferred = self.migration.deferred_reset.lock();
+            if !core::mem::take(&mut *deferred) {
+                // Let go inside the other lock: a reset that comes now either
+                // gets the state lock, or has been seen here.
+                self.inner = None;
+                return;
+            }
+            drop(deferred);
+            if let Some(inner) = self.inner.as_deref_mut() {
+                self.migration.reset(inner);
+            }
+        }
+    }
+}
+
+impl Migration {
+    /// The migration of a closed device.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- new_mutex!(Inner {
+                state: State::Running,
+                movable: None,
+                session: None,
+                sessions: 0,
+            }),
+            deferred_reset <- new_spinlock!(false),
+            changed <- new_poll_condvar!(),
+            state: Atomic::new(NOT_MOVABLE),
+            state_bytes: Atomic::new(0),
+        })
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        Locked {
+            migration: self,
+            inner: Some(self.inner.lock()),
+        }
+    }
+
+    /// The state, if the device is open and movable, for onlookers.
+    pub(crate) fn seen_state(&self) -> Option<State> {
+        State::from_raw(self.state.load(Relaxed))
+    }
+
+    /// Bytes of the current or last stream, for onlookers.
+    pub(crate) fn seen_bytes(&self) -> u64 {
+        self.state_bytes.load(Relaxed)
+    }
+
+    /// Goes to `state`, and ends a session that has no place there.
+    fn enter(&self, inner: &mut Inner, state: State) {
+        let keeps = match inner.session {
+            Some((_, Session::Saving(_))) => state.is_pre_copy() || state == State::StopCopy,
+            Some((_, Session::Resuming(_))) => state == State::Resuming,
+            None => true,
+        };
+        if !keeps {
+            inner.session = None;
+        }
+        inner.state = state;
+        let seen = inner.movable.as_ref().map_or(NOT_MOVABLE, |_| state.raw());
+        self.state.store(seen, Relaxed);
+        self.changed.notify_all();
+    }
+
+    /// The device was opened, and can be moved if `movable`.
+    pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes)>) -> Result {
+        let mut locked = self.lock();
+        let inner = locked.get()?;
+        inner.movable = movable.map(|(binding, sizes)| Movable { binding, sizes });
+        self.enter(inner, State::Running);
+        Ok(())
+    }
+
+    /// The device is closed: data files answer `ENODEV` from here on.
+    pub(crate) fn close(&self) {
+        let mut locked = self.lock();
+        let Ok(inner) = locked.get() else {
+            return;
+        };
+        let movable = inner.movable.take();
+        self.enter(inner, State::Running);
+        drop(locked);
+        // Not under the lock: this may be the provider's release.
+        drop(movable);
+    }
+
+    /// The bus has reset the device. Does not wait for the state lock, see above.
+    pub(crate) fn reset_done(&self) {
+        let mut deferred = self.deferred_reset.lock();
+        *deferred = true;
+        if let Some(inner) = self.inner.try_lock() {
+            drop(deferred);
+            // Handles it.
+            drop(Locked {
+                migration: self,
+                inner: Some(inner),
+            });
+        }
+    }
+
+    fn reset(&self, inner: &mut Inner) {
+        let from = inner.state;
+        self.enter(inner, State::Running);
+        if let Some(movable) = &inner.movable {
+            movable.binding.reset();
+            let dev = movable.binding.dev();
+            dev.trace_state(from.raw(), State::Running.raw(), Ok(()));
+        }
+    }
+
+    /// The uAPI's number of the state. Errors: `EOPNOTSUPP`.
+    pub(crate) fn state(&self) -> Result<u32> {
+        let mut locked = self.lock();
+        let inner = locked.get()?;
+        inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
+        Ok(inner.state.raw())
+    }
+
+    /// Most bytes that are left to be read. Errors: `EOPNOTSUPP`.
+    pub(crate) fn data_size(&self) -> Result<u64> {
+        let mut locked = self.lock();
+        let inner = locked.get()?;
+        let movable = inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
+        Ok(match &inner.session {
+            Some((_, Session::Saving(saving))) => saving.left(),
+            _ => movable.sizes.stream(movable.binding.name().to_bytes()),
+        })
+    }
+
+    /// Goes to the state of the uAPI's number `raw`; answers a data file, if a
+    /// session begins on the way.
+    ///
+    /// Errors: `EOPNOTSUPP`, `EINVAL` if there is no way, or why a step failed.
+    pub(crate) fn set_state(this: &Arc<Self>, raw: u32) -> Result<Option<NewFile>> {
+        let mut locked = this.lock();
+        let inner = locked.get()?;
+        let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
+        let requested = State::from_raw(raw).ok_or(EINVAL)?;
+        let mut file = None;
+        loop {
+            let from = inner.state;
+            let step = match next(from, requested) {
+                Next::Arrived => return Ok(file),
+                Next::Refused => return Err(EINVAL),
+                Next::Go(step) => step,
+            };
+            match Self::perform(this, inner, &binding, step.action) {
+                Ok(opened) => {
+                    this.enter(inner, step.to);
+                    binding.dev().trace_state(from.raw(), step.to.raw(), Ok(()));
+                    file = opened;
+                }
+                Err(Failure { errno, undone }) => {
+                    this.enter(inner, if undone { from } else { State::Error });
+                    binding
+                        .dev()
+                        .trace_state(from.raw(), step.to.raw(), Err(errno));
+                    return Err(errno);
+                }
+            }
+        }
+    }
+
+    fn perform(
+        this: &Arc<Self>,
+        inner: &mut Inner,
+        binding: &Binding,
+        action: Action,
+    ) -> Result<Option<NewFile>, Failure> {
+        let level = |level| {
+            explained(binding, "quiescing or resuming the VF", || {
+                binding.set_level(level)
+            })
+        };
+        match action {
+            Action::QuiesceP2p => level(Level::P2p).map_err(lost)?,
+            Action::QuiesceStop => level(Level::Stop).map_err(lost)?,
+            Action::Resume => level(Level::Run).map_err(lost)?,
+            Action::OpenPreCopy => {
+                let saving = Self::begin_saving(inner, binding).map_err(undone)?;
+                return Self::start(this, inner, Session::Saving(saving)).map_err(undone);
+            }
+            Action::OpenStopCopy => {
+                let mut saving = Self::begin_saving(inner, binding).map_err(undone)?;
+                saving.finish(binding).map_err(undone)?;
+                return Self::start(this, inner, Session::Saving(saving)).map_err(undone);
+            }
+            Action::FinishPreCopy => {
+                level(Level::Stop).map_err(lost)?;
+                if let Err(errno) = Self::finish_saving(this, inner, binding) {
+                    // Back to where it was.
+                    level(Level::P2p).map_err(|_| lost(errno))?;
+                    return Err(undone(errno));
+                }
+            }
+            // The state that follows ends the session.
+            Action::CloseSaving => (),
+            Action::OpenResuming => {
+                let resuming = Resuming::begin().map_err(undone)?;
+                return Self::start(this, inner, Session::Resuming(resuming)).map_err(undone);
+            }
+            Action::FinishResuming => match &inner.session {
+                Some((_, Session::Resuming(resuming))) => resuming.finish(binding).map_err(lost)?,
+                _ => return Err(lost(EIO)),
+            },
+        }
+        Ok(None)
+    }
+
+    fn begin_saving(inner: &Inner, binding: &Binding) -> Result<Saving> {
+        let sizes = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.sizes;
+        Saving::begin(binding, sizes)
+    }
+
+    fn finish_saving(&self, inner: &mut Inner, binding: &Binding) -> Result {
+        let Some((_, Session::Saving(saving))) = &mut inner.session else {
+            return Err(EIO);
+        };
+        saving.finish(binding)?;
+        self.state_bytes.store(saving.total(), Relaxed);
+        Ok(())
+    }
+
+    /// Begins a session with a file of its own.
+    fn start(this: &Arc<Self>, inner: &mut Inner, session: Session) -> Result<Option<NewFile>> {
+        let (direction, total) = match &session {
+            Session::Saving(saving) => (Direction::Saving, saving.total()),
+            Session::Resuming(_) => (Direction::Resuming, 0),
+        };
+        let number = inner.sessions + 1;
+        let data = SessionFile {
+            migration: this.clone(),
+            number,
+        };
+        let file = NewFile::open(Arc::new(data, GFP_KERNEL)?, direction)?;
+        inner.sessions = number;
+        inner.session = Some((number, session));
+        this.state_bytes.store(total, Relaxed);
+        Ok(Some(file))
+    }
+}
+
+/// The data file of a session, which may have ended.
+struct SessionFile {
+    migration: Arc<Migration>,
+    number: u64,
+}
+
+impl SessionFile {
+    /// The session and the provider; `ENODEV` if the session has ended.
+    fn parts<'a>(&self, inner: &'a mut Inner) -> Result<(State, &'a Binding, &'a mut Session)> {
+        let Inner {
+            state,
+            movable: Some(movable),
+            session: Some((number, session)),
+            ..
+        } = inner
+        else {
+            return Err(ENODEV);
+        };
+        if *number != self.number {
+            return Err(ENODEV);
+        }
+        Ok((*state, &movable.binding, session))
+    }
+}
+
+impl DataFile for SessionFile {
+    fn read(&self, user: &mut UserSliceWriter) -> Result<usize> {
+        let mut locked = self.migration.lock();
+        let (_, _, session) = self.parts(locked.get()?)?;
+        let Session::Saving(saving) = session else {
+            return Err(EBADF);
+        };
+        if user.is_empty() {
+            return Ok(0);
+        }
+        if !saving.has_data() && !saving.is_complete() {
+            // The end for now.
+            return Err(ENOMSG);
+        }
+        saving.read(user)
+    }
+
+    fn write(&self, user: &mut UserSliceReader) -> Result<usize> {
+        let mut locked = self.migration.lock();
+        let (_, binding, session) = self.parts(locked.get()?)?;
+        let Session::Resuming(resuming) = session else {
+            return Err(EBADF);
+        };
+        let done = resuming.write(binding, user);
+        self.migration.state_bytes.store(resuming.total(), Relaxed);
+        done
+    }
+
+    fn readiness(&self) -> Readiness {
+        let mut locked = self.migration.lock();
+        let session = locked.get().and_then(|inner| self.parts(inner));
+        match session {
+            Ok((_, _, Session::Saving(saving))) => {
+                if saving.has_data() || saving.is_complete() {
+                    Readiness::Data
+                } else {
+                    Readiness::Nothing
+                }
+            }
+            Ok(_) => Readiness::Nothing,
+            Err(_) => Readiness::HungUp,
+        }
+    }
+
+    fn changed(&self) -> &PollCondVar {
+        &self.migration.changed
+    }
+
+    fn pre_copy_info(&self) -> Result<PreCopyInfo> {
+        let mut locked = self.migration.lock();
+        let inner = locked.get()?;
+        if !inner.state.is_pre_copy() {
+            return Err(EINVAL);
+        }
+        let (_, binding, session) = self.parts(inner)?;
+        let Session::Saving(saving) = session else {
+            return Err(EINVAL);
+        };
+        let (info, added) = saving.pre_copy_info(binding)?;
+        if added {
+            self.migration.state_bytes.store(saving.total(), Relaxed);
+            self.migration.changed.notify_all();
+        }
+        Ok(info)
+    }
+}

@@ -1,0 +1,613 @@
+# SPDX-License-Identifier: GPL-2.0
+"""VFIO migration v2 through raw ioctls, on a provider whose state is 16 bytes."""
+
+import itertools
+import os
+import select
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import MEDIATOR
+from rigtest import migration as mig
+from rigtest.migration import DataFile, S, set_state
+from rigtest.vfio import CONFIG_REGION, Device, outcome
+
+# Of test_provider.c.
+REG_SCRATCH, REG_SECOND = 0x100, 0x118
+RUN, P2P, STOP = 0, 1, 2
+LEVELS = {
+    S.RUNNING: RUN, S.PRE_COPY: RUN, S.RUNNING_P2P: P2P, S.PRE_COPY_P2P: P2P,
+    S.STOP: STOP, S.STOP_COPY: STOP, S.RESUMING: STOP,
+}
+STATES = tuple(LEVELS)
+OFFERED = mig.STOP_COPY_FLAG | mig.P2P_FLAG | mig.PRE_COPY_FLAG
+TRANSPORT = Path("/sys/module/vfio_pci_mediate/parameters/transport")
+
+
+def parameter(name, value=None):
+    file = Path("/sys/module/test_provider/parameters", name)
+    if value is not None:
+        file.write_text(f"{value}\n")
+    return file.read_text().strip()
+
+
+def level():
+    return int(parameter("level"))
+
+
+@pytest.fixture
+def vfs(host):
+    host.load("mediate", MEDIATOR)
+    status, message = host.insmod("test_provider")
+    assert status == 0, message
+    TRANSPORT.write_text("fixed")
+    vfs = host.make_vfs(host.nics[0], "test_provider", 2)
+    for vf in vfs:
+        vf.bind(MEDIATOR)
+    yield vfs
+    for vf in vfs:
+        vf.bind(None)
+
+
+@pytest.fixture
+def vf(vfs):
+    return vfs[0]
+
+
+@pytest.fixture
+def device(vf):
+    with Device(vf) as device:
+        device.enable_memory()
+        yield device
+
+
+def registers(device, values=None):
+    """The two registers of the test provider's state."""
+    bar0 = device.region(0)
+    if values is not None:
+        device.write(bar0, REG_SCRATCH, struct.pack("<Q", values[0]))
+        device.write(bar0, REG_SECOND, struct.pack("<Q", values[1]))
+    return tuple(struct.unpack("<Q", device.read(bar0, reg, 8))[0] for reg in (REG_SCRATCH, REG_SECOND))
+
+
+def go(device, to):
+    """Go to a state; a data file that comes of it is closed."""
+    fd = set_state(device, to)
+    if fd is not None:
+        os.close(fd)
+    return fd is not None
+
+
+def saved(device):
+    """A whole stream of the device, which is left in STOP_COPY."""
+    with DataFile(set_state(device, S.STOP_COPY)) as data:
+        return data.drain()
+
+
+def stream(compat=1, state=(1, 2), **words):
+    return mig.sealed(mig.prelude() + mig.identity(**words) + mig.record(mig.PRECOPY, struct.pack("<I", compat))
+                      + mig.record(mig.STATE, struct.pack("<QQ", *state)))
+
+
+def test_what_is_offered(device):
+    assert mig.flags(device) == OFFERED
+    assert mig.state(device) == S.RUNNING
+    for feature in (mig.MIGRATION, mig.MIG_DEVICE_STATE, mig.MIG_DATA_SIZE, mig.MIG_PRECOPY_INFO_V2):
+        verb = mig.SET if feature == mig.MIG_PRECOPY_INFO_V2 else mig.GET
+        mig.feature(device, mig.PROBE | verb | feature, b"")
+
+
+@pytest.mark.parametrize("start", STATES, ids=lambda s: s.name)
+def test_every_pair_of_states(device, start):
+    """As vfio_mig_get_next_state() has it: STOP_COPY to pre-copy is refused, and
+    leaving RESUMING without a stream is an error; all else is reached."""
+    for goal in STATES:
+        go(device, start)
+        assert (mig.state(device), level()) == (start, LEVELS[start])
+        saving = (S.PRE_COPY, S.PRE_COPY_P2P, S.STOP_COPY)
+        if start == S.STOP_COPY and goal in (S.PRE_COPY, S.PRE_COPY_P2P):
+            assert outcome(lambda: go(device, goal)) == "EINVAL"
+            assert mig.state(device) == start
+        elif start == S.RESUMING and goal != start:
+            assert outcome(lambda: go(device, goal)) == "EINVAL"
+            assert mig.state(device) == S.ERROR
+        else:
+            opened = go(device, goal)
+            assert (mig.state(device), level()) == (goal, LEVELS[goal])
+            begins = goal == S.RESUMING or (goal in saving and start not in saving)
+            assert opened == (begins and goal != start)
+        device.reset()
+        assert (mig.state(device), level()) == (S.RUNNING, RUN)
+
+
+@pytest.mark.parametrize("number", (S.ERROR, 8, 0xFFFFFFFF))
+def test_states_nobody_may_ask_for(device, number):
+    assert outcome(lambda: set_state(device, number)) == "EINVAL"
+    assert mig.state(device) == S.RUNNING
+
+
+def test_round_trip(vfs):
+    with Device(vfs[0]) as source, Device(vfs[1]) as target:
+        source.enable_memory(), target.enable_memory()
+        registers(source, (0x1122334455667788, 0x99AABBCCDDEEFF00))
+        found = saved(source)
+        assert [tag for tag, _ in mig.parse(found)] == [mig.HEADER, mig.PRECOPY, mig.STATE, mig.END]
+        assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 2, 0x8086, 0x10CA) + b"test_provider"
+        with DataFile(set_state(target, S.RESUMING)) as data:
+            data.write_all(found)
+            assert registers(target) == (0, 0), "nothing is loaded before the end"
+            go(target, S.RUNNING)
+        assert registers(target) == (0x1122334455667788, 0x99AABBCCDDEEFF00)
+        assert mig.state(target) == S.RUNNING
+
+
+def test_pre_copy_and_stop_copy_come_from_one_file(device):
+    registers(device, (7, 8))
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        first = data.drain()
+        assert set_state(device, S.PRE_COPY_P2P) is None
+        assert data.drain() == b""
+        registers(device, (9, 8))
+        assert set_state(device, S.STOP_COPY) is None
+        rest = data.drain()
+        assert data.read() == b"" and data.read() == b""
+    records = mig.parse(first + rest)
+    assert [tag for tag, _ in records] == [mig.HEADER, mig.PRECOPY, mig.STATE, mig.END]
+    assert records[2][1] == struct.pack("<QQ", 9, 8)
+
+
+@pytest.mark.parametrize("piece", (1, 3, 17, 4096))
+def test_partial_reads_and_writes(vfs, piece):
+    parameter("padding", 5000)
+    with Device(vfs[0]) as source, Device(vfs[1]) as target:
+        source.enable_memory(), target.enable_memory()
+        registers(source, (3, 4))
+        with DataFile(set_state(source, S.PRE_COPY)) as data:
+            found = data.drain(piece)
+            set_state(source, S.STOP_COPY)
+            found += data.drain(piece)
+        with DataFile(set_state(target, S.RESUMING)) as data:
+            data.write_all(found, piece)
+            go(target, S.STOP)
+        assert registers(target) == (3, 4)
+
+
+def test_poll(device):
+    ready = select.POLLIN | select.POLLRDNORM
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        assert data.poll() == ready
+        data.drain()
+        assert data.poll() == 0
+        assert outcome(data.read) == "ENOMSG"
+        child = os.fork()
+        if child == 0:
+            time.sleep(0.5)
+            set_state(device, S.STOP_COPY)
+            os._exit(0)
+        assert data.poll(20000) == ready
+        os.waitpid(child, 0)
+        data.drain()
+        assert data.poll() == ready
+        go(device, S.STOP)
+        assert data.poll() == ready | select.POLLRDHUP
+        assert outcome(data.read) == "ENODEV"
+
+
+def test_pre_copy_info(device):
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        found, initial, dirty = data.info(user_flags=0x55)
+        assert (found, dirty) == (0x55, 0) and initial > 0
+        first = data.read(10)
+        assert data.info() == (0, initial - 10, 0)
+        first += data.drain()
+        assert len(first) == initial and data.info() == (0, 0, 0)
+        assert outcome(lambda: data.info(argsz=23)) == "EINVAL"
+        # Without opting in a change of what is compared is dirty data.
+        parameter("compat", 2)
+        assert data.info() == (0, 0, 12)
+        assert data.drain() == mig.record(mig.PRECOPY, struct.pack("<I", 2))
+        assert data.info() == (0, 0, 0)
+        set_state(device, S.STOP_COPY)
+        assert outcome(data.info) == "EINVAL"
+        go(device, S.STOP)
+        assert outcome(data.info) == "EINVAL"
+
+
+def test_pre_copy_info_with_reinit(device):
+    mig.opt_in(device)
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        _, initial, _ = data.info(user_flags=0x55)
+        assert data.info(user_flags=0x55) == (0, initial, 0)
+        found = data.drain()
+        parameter("compat", 2)
+        assert data.info() == (mig.REINIT, 12, 0)
+        assert data.info() == (0, 12, 0)
+        found += data.read(4)
+        # Again, before all of the last change was read: everything is initial.
+        parameter("compat", 3)
+        set_state(device, S.PRE_COPY_P2P)
+        assert data.info() == (mig.REINIT, 8 + 12, 0)
+        found += data.drain()
+        # And once more, without anybody asking.
+        parameter("compat", 4)
+        set_state(device, S.STOP_COPY)
+        found += data.drain()
+    compared = [payload[0] for tag, payload in mig.parse(found) if tag == mig.PRECOPY]
+    assert compared == [1, 2, 3, 4]
+
+
+def test_the_opt_in_ends_with_the_user(vf):
+    with Device(vf) as device:
+        mig.opt_in(device)
+    with Device(vf) as device, DataFile(set_state(device, S.PRE_COPY)) as data:
+        assert data.info(user_flags=1)[0] == 1
+
+
+def test_data_size(device):
+    parameter("padding", 1000)
+    whole = mig.data_size(device)
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        first = data.drain()
+        left = mig.data_size(device)
+        set_state(device, S.STOP_COPY)
+        exact = mig.data_size(device)
+        rest = data.drain()
+        assert mig.data_size(device) == 0
+    assert len(rest) == exact <= left
+    assert len(first + rest) <= whole
+
+
+def test_a_stream_has_a_largest_size(device):
+    """Changes that would not leave room for the rest wait for the end."""
+    parameter("padding", (1 << 20) - 64)
+    go(device, S.RUNNING)
+
+
+def test_positions_are_refused(device):
+    with DataFile(set_state(device, S.STOP_COPY)) as data:
+        assert outcome(lambda: os.pread(data.fd, 4, 0)) == "ESPIPE"
+        assert outcome(lambda: os.lseek(data.fd, 0, os.SEEK_SET)) == "ESPIPE"
+        assert outcome(lambda: data.write(b"x")) == "EBADF"
+    device.reset()
+    with DataFile(set_state(device, S.RESUMING)) as data:
+        assert outcome(lambda: os.pwrite(data.fd, b"x", 0)) == "ESPIPE"
+        assert outcome(data.read) == "EBADF"
+        assert outcome(data.info) == "ENOTTY"
+
+
+def refused(device, data, piece=1 << 16):
+    """What becomes of a stream: the errno of a write, or of leaving RESUMING."""
+    with DataFile(set_state(device, S.RESUMING)) as file:
+        written = outcome(lambda: file.write_all(data, piece))
+        if written is not None:
+            assert outcome(lambda: file.write(b"x")) == "ENODEV"
+        left = outcome(lambda: set_state(device, S.STOP))
+    assert mig.state(device) == (S.STOP if left is None else S.ERROR)
+    device.reset()
+    return written or left
+
+
+GOOD = stream()
+BODY = GOOD[:-12]
+HEAD = mig.prelude() + mig.identity()
+COMPARED = mig.record(mig.PRECOPY, struct.pack("<I", 1))
+FINAL = mig.record(mig.STATE, bytes(16))
+FORGED = {
+    "nothing": (b"", "EINVAL", "ends early, after 0 bytes"),
+    "magic": (b"\0" + GOOD[1:], "EINVAL", "it is not a migration stream"),
+    "text mode": (GOOD.replace(b"\r\n", b"\n"), "EINVAL", "it is not a migration stream"),
+    "version": (mig.sealed(mig.prelude(2) + BODY[16:]), "EOPNOTSUPP", "format version 2"),
+    "reserved": (mig.sealed(mig.prelude(reserved=1) + BODY[16:]), "EINVAL", "reserved word"),
+    "other provider": (stream(provider=b"igb_rs"), "EXDEV", "another PF driver made it"),
+    "longer name": (stream(provider=b"test_provider2"), "EXDEV", "another PF driver made it"),
+    "no name": (stream(provider=b""), "EFBIG", "record 1 has 8 bytes"),
+    "long name": (stream(provider=b"x" * 32), "EFBIG", "record 1 has 40 bytes"),
+    "other vendor": (stream(vendor=0x15B3), "EXDEV", "a device 15b3:10ca"),
+    "other device": (stream(device=0x1520), "EXDEV", "a device 8086:1520"),
+    "compat": (stream(compat=2), "EINVAL", "compat differs: set it alike"),
+    "checksum": (GOOD[:-1] + bytes([GOOD[-1] ^ 1]), "EBADMSG", "checksum is wrong"),
+    "changed state": (GOOD[:-13] + b"\x77" + GOOD[-12:], "EBADMSG", "checksum is wrong"),
+    "trailing": (GOOD + b"\0", "EINVAL", "something follows its end"),
+    "twice": (GOOD + GOOD, "EINVAL", "something follows its end"),
+    "flags": (mig.sealed(HEAD + mig.record(mig.PRECOPY, b"\1\0\0\0", 2) + FINAL), "EINVAL", "flags 0x2"),
+    "optional": (mig.sealed(HEAD + COMPARED + mig.record(mig.STATE, bytes(16), 1)), "EINVAL", "flags 0x1"),
+    "unknown": (mig.sealed(HEAD + COMPARED + mig.record(9, b"") + FINAL), "EOPNOTSUPP", "record 9 is unknown"),
+    "no header": (mig.sealed(mig.prelude() + COMPARED + FINAL), "EINVAL", "record 2 is out of order"),
+    "two headers": (mig.sealed(HEAD + mig.identity() + COMPARED + FINAL), "EINVAL", "record 1 is out of order"),
+    "no precopy": (mig.sealed(HEAD + FINAL), "EINVAL", "record 3 is out of order"),
+    "no state": (mig.sealed(HEAD + COMPARED), "EINVAL", "record 4 is out of order"),
+    "two states": (mig.sealed(HEAD + COMPARED + FINAL + FINAL), "EINVAL", "record 3 is out of order"),
+    "reordered": (mig.sealed(HEAD + FINAL + COMPARED), "EINVAL", "record 3 is out of order"),
+    "precopy too late": (mig.sealed(HEAD + COMPARED + FINAL + COMPARED), "EINVAL", "record 2 is out of order"),
+    "no end": (BODY, "EINVAL", "ends early"),
+    "short state": (mig.sealed(HEAD + COMPARED + mig.record(mig.STATE, b"x")), "EINVAL", "loading the VF's state"),
+    "large state": (HEAD + COMPARED + struct.pack("<HHI", mig.STATE, 0, mig.MAX_STATE + 1), "EFBIG", "record 3 has"),
+    "huge state": (HEAD + COMPARED + struct.pack("<HHI", mig.STATE, 0, 0xFFFFFFFF), "EFBIG", "record 3 has"),
+    "end's size": (BODY + mig.record(mig.END, bytes(5)), "EFBIG", "record 4 has 5 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+@pytest.mark.parametrize("piece", (1, 1 << 16))
+def test_forged_streams(device, log, case, piece):
+    data, errno, words = FORGED[case]
+    registers(device, (5, 6))
+    assert refused(device, data, piece) == errno
+    assert words in log()
+    assert registers(device) == (5, 6)
+    assert refused(device, GOOD) is None, "a right stream works afterwards"
+    assert registers(device) == (1, 2)
+
+
+def test_truncated_streams(device):
+    registers(device, (5, 6))
+    for length in range(len(GOOD)):
+        assert refused(device, GOOD[:length]) == "EINVAL"
+    assert registers(device) == (5, 6)
+
+
+def test_optional_records_are_skipped(device):
+    extra = mig.record(0x7777, b"from the future", 1)
+    assert refused(device, mig.sealed(HEAD + extra + COMPARED + extra + FINAL + extra)) is None
+
+
+def test_the_last_precopy_record_counts(device):
+    other = mig.record(mig.PRECOPY, struct.pack("<I", 2))
+    assert refused(device, mig.sealed(HEAD + COMPARED + COMPARED + FINAL)) is None
+    assert refused(device, mig.sealed(HEAD + COMPARED + other + FINAL)) == "EINVAL"
+
+
+def test_endless_streams_are_cut_off(device):
+    filler = mig.record(0x7777, bytes(1 << 19), 1)
+    assert refused(device, HEAD + 20 * filler) == "EFBIG"
+
+
+def test_an_incompatible_destination_fails_early(device):
+    """With the PRECOPY record, before there is any state."""
+    with DataFile(set_state(device, S.RESUMING)) as data:
+        data.write(HEAD)
+        assert outcome(lambda: data.write(mig.record(mig.PRECOPY, struct.pack("<I", 2)))) == "EINVAL"
+
+
+def test_a_write_from_nowhere(device):
+    """A fault of the user's memory is an error, or a short write."""
+    import ctypes
+    import mmap
+    libc = ctypes.CDLL(None, use_errno=True)
+    area = mmap.mmap(-1, 3 * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    libc.mprotect(ctypes.c_void_p(address + 2 * mmap.PAGESIZE), mmap.PAGESIZE, 0)
+    start = address + 2 * mmap.PAGESIZE - len(GOOD)
+    ctypes.memmove(start, GOOD, len(GOOD))
+    with DataFile(set_state(device, S.RESUMING)) as data:
+        hole = ctypes.c_void_p(address + 2 * mmap.PAGESIZE)
+        assert libc.write(data.fd, hole, 10) == -1 and ctypes.get_errno() == 14
+        assert libc.write(data.fd, ctypes.c_void_p(start), len(GOOD)) == len(GOOD)
+        assert set_state(device, S.STOP) is None
+
+
+RESETS = ("ioctl", "flr", "sysfs")
+
+
+def bus_reset(device, vf, how):
+    if how == "ioctl":
+        device.reset()
+    elif how == "sysfs":
+        (vf.path / "reset").write_text("1")
+    else:
+        config = device.region(CONFIG_REGION)
+        at = device.read(config, 0x34, 1)[0]
+        while device.read(config, at, 1)[0] != 0x10:
+            at = device.read(config, at + 1, 1)[0]
+        control = struct.unpack("<H", device.read(config, at + 8, 2))[0]
+        device.write(config, at + 8, struct.pack("<H", control | 1 << 15))
+
+
+@pytest.mark.parametrize("how", RESETS)
+@pytest.mark.parametrize("start", STATES, ids=lambda s: s.name)
+def test_reset_in_each_state(vf, device, start, how):
+    fd = set_state(device, start)
+    before = int(parameter("resets"))
+    bus_reset(device, vf, how)
+    assert (mig.state(device), level()) == (S.RUNNING, RUN)
+    assert int(parameter("resets")) > before
+    if fd is not None:
+        with DataFile(fd) as data:
+            action = (lambda: data.write(GOOD)) if start == S.RESUMING else data.read
+            assert outcome(action) == "ENODEV"
+    assert refused(device, GOOD) is None
+
+
+@pytest.mark.parametrize("start", STATES, ids=lambda s: s.name)
+def test_close_in_each_state(vf, start):
+    device = Device(vf)
+    fd = set_state(device, start)
+    device.close()
+    if fd is not None:
+        with DataFile(fd) as data:
+            action = (lambda: data.write(GOOD)) if start == S.RESUMING else data.read
+            assert outcome(action) == "ENODEV"
+            if start != S.RESUMING:
+                assert outcome(data.info) == "EINVAL"
+                assert data.poll() & select.POLLRDHUP
+    with Device(vf) as device:
+        assert mig.state(device) == S.RUNNING
+        assert refused(device, GOOD) is None
+
+
+def test_a_data_file_outlives_all_but_the_module(host, vf):
+    with Device(vf) as device:
+        fd = set_state(device, S.STOP_COPY)
+    vf.bind(None)
+    status, _ = host.rmmod(MEDIATOR)
+    assert status != 0, "an open data file holds the module"
+    with DataFile(fd) as data:
+        assert outcome(data.read) == "ENODEV"
+    # A file is put a moment after it was closed.
+    deadline = time.monotonic() + 10
+    while host.rmmod(MEDIATOR)[0] != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    host.load(MEDIATOR)
+
+
+# Hook: (way to it, whether the device is as before when it fails).
+HOOKS = {
+    "save_precopy": ((S.PRE_COPY,), S.RUNNING),
+    "save_final": ((S.STOP_COPY,), S.STOP),
+    "quiesce_p2p": ((S.STOP,), S.ERROR),
+    "quiesce_stop": ((S.STOP,), S.ERROR),
+    "resume": ((S.RUNNING_P2P, S.RUNNING), S.ERROR),
+}
+
+
+@pytest.mark.parametrize("explained", (False, True), ids=("silent", "explained"))
+@pytest.mark.parametrize("hook", HOOKS)
+def test_failing_hooks(device, log, hook, explained):
+    way, left_in = HOOKS[hook]
+    parameter("explain", int(explained))
+    parameter("fail", hook)
+    for to in way[:-1]:
+        go(device, to)
+    assert outcome(lambda: go(device, way[-1])) == "EIO"
+    assert mig.state(device) == left_in
+    assert ("the test wants it to fail: let it" if explained else "failed with EIO") in log()
+    if left_in == S.ERROR:
+        for to in S:
+            assert outcome(lambda: go(device, to)) == "EINVAL"
+    parameter("fail", "")
+    device.reset()
+    assert mig.state(device) == S.RUNNING
+    assert refused(device, GOOD) is None
+
+
+@pytest.mark.parametrize("hook,left_in", (("save_final", S.PRE_COPY_P2P), ("quiesce_stop", S.ERROR)))
+def test_a_stop_copy_that_fails_from_pre_copy(device, hook, left_in):
+    with DataFile(set_state(device, S.PRE_COPY)) as data:
+        data.drain()
+        parameter("fail", hook)
+        assert outcome(lambda: go(device, S.STOP_COPY)) == "EIO"
+        assert mig.state(device) == left_in
+        parameter("fail", "")
+        if left_in == S.ERROR:
+            assert outcome(data.read) == "ENODEV"
+            device.reset()
+        else:
+            assert level() == P2P
+            set_state(device, S.STOP_COPY)
+            assert data.drain()
+            go(device, S.RUNNING)
+    assert (mig.state(device), level()) == (S.RUNNING, RUN)
+
+
+@pytest.mark.parametrize("hook", ("load_precopy", "load_final"))
+def test_a_load_that_fails(device, hook):
+    parameter("fail", hook)
+    parameter("fail_errno", 95)
+    assert refused(device, GOOD) == "EOPNOTSUPP"
+    parameter("fail", "")
+    assert refused(device, GOOD) is None
+
+
+def test_answers_that_cannot_be(vf, log):
+    parameter("lie", "size")
+    with Device(vf) as device:
+        assert mig.flags(device) == 0
+    assert "fails with EFBIG when asked for the size of its state" in log()
+    parameter("lie", "")
+    with Device(vf) as device:
+        parameter("lie", "used")
+        assert outcome(lambda: go(device, S.PRE_COPY)) == "EFBIG"
+        assert mig.state(device) == S.RUNNING
+
+
+def test_a_provider_that_cannot_move_this_vf(vf, log):
+    parameter("fail", "state_size")
+    parameter("fail_errno", 95)
+    with Device(vf) as device:
+        assert mig.flags(device) == 0
+        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.data_size(device)) == "EOPNOTSUPP"
+        assert outcome(lambda: set_state(device, S.STOP)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.opt_in(device)) == "EINVAL"
+        device.reset()
+    assert "cannot move it: no migration is offered" in log()
+    parameter("fail", "")
+    with Device(vf) as device:
+        assert mig.flags(device) == OFFERED
+
+
+WORDS = {
+    "auto": "vfio_pci_mediate with transport=fixed, which costs",
+    "kvm": "transport=kvm is not in this version",
+    "region": "transport=region is not in this version",
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_without_a_transport_there_is_no_migration(vf, log, word):
+    TRANSPORT.write_text(word)
+    assert TRANSPORT.read_text() == f"{word}\n"
+    with Device(vf) as device:
+        assert mig.flags(device) == 0
+        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
+    if WORDS[word]:
+        assert log().count(WORDS[word]) == 1
+    else:
+        assert "no migration is offered" not in log()
+    # What is chosen later is for those who open the device later.
+    with Device(vf) as device:
+        TRANSPORT.write_text("fixed\n")
+        assert mig.flags(device) == 0
+    with Device(vf) as device:
+        assert mig.flags(device) == OFFERED
+
+
+@pytest.mark.parametrize("word", ("", "Fixed", "fixed fixed", "fixedd", "kvm,region", "1", "x" * 300))
+def test_other_words_are_refused(vfs, word):
+    assert outcome(lambda: TRANSPORT.write_text(word + "\n")) == "EINVAL"
+    assert TRANSPORT.read_text() == "fixed\n"
+
+
+def test_the_transport_can_be_set_at_load(host):
+    host.load("mediate")
+    status, message = host.insmod(MEDIATOR, "transport=wrong")
+    assert status != 0 and "Invalid" in message
+    status, message = host.insmod(MEDIATOR, "transport=none")
+    assert status == 0, message
+    assert TRANSPORT.read_text() == "none\n"
+
+
+def test_states_change_while_files_are_read(device):
+    """Readers, pollers and resets at once: nothing hangs, nothing leaks."""
+    children = []
+    for way in ((S.PRE_COPY, S.STOP_COPY, S.RUNNING), (S.STOP_COPY, S.STOP), (S.RESUMING,)):
+        child = os.fork()
+        if child == 0:
+            end = time.monotonic() + 5
+            for to in itertools.cycle(way):
+                if time.monotonic() > end:
+                    os._exit(0)
+                try:
+                    fd = set_state(device, to)
+                except OSError:
+                    continue
+                if fd is not None:
+                    data = DataFile(fd)
+                    outcome(data.drain)
+                    outcome(data.info)
+                    outcome(lambda: data.write(GOOD))
+                    os.close(fd)
+        children.append(child)
+    for _ in range(20):
+        device.reset()
+        time.sleep(0.2)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    device.reset()
+    assert mig.state(device) == S.RUNNING
+    assert refused(device, GOOD) is None
