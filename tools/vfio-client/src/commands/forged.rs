@@ -112,15 +112,18 @@ impl Neighbour {
         Ok(Self { bench, registers })
     }
 
-    /// Nothing has changed since the last look, and packets come.
+    /// Nothing has changed since the last look, and packets come. The address of
+    /// a VF that resumes is announced to all, so its neighbour receives something.
     fn judge(&mut self) -> Result<()> {
         let now = Snapshot::take(self.bench.guest.driver.registers())?;
-        let differences = self.registers.differences(&now);
+        let mut differences = self.registers.differences(&now);
+        differences.retain(|line| !line.starts_with("RDH0:"));
         if !differences.is_empty() {
             return Err(Error::Wrong(format!(
                 "the neighbour changed: {differences:?}"
             )));
         }
+        self.bench.receive()?;
         self.bench.traffic(1)?;
         self.registers = Snapshot::take(self.bench.guest.driver.registers())?;
         let wrong = self.bench.there.balance().wrong;
