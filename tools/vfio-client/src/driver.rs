@@ -5,99 +5,23 @@
 //! unchanged on whichever VF its registers are after a move.
 
 use crate::{
-    descriptor::{self, Offload, Use},
+    descriptor,
     error::{Error, Result},
     frame::{self, Id, Mac, NoFrame},
     mailbox::Mailbox,
-    memory::{Memory, Piece},
+    memory::Memory,
+    queue::{Lane, Queue},
     registers::{reg, Registers},
-    ring::Ring,
 };
 use std::{collections::VecDeque, thread::sleep, time::Duration};
 
-/// Whose sequences.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub enum Kind {
-    /// Linux' igbvf: one queue each way, a context for each packet that needs one.
-    Igbvf,
-    /// DPDK: two queues each way, contexts used again.
-    Dpdk,
-}
-
-impl Kind {
-    /// Queues each way.
-    pub fn queues(self) -> u32 {
-        match self {
-            Self::Igbvf => 1,
-            Self::Dpdk => 2,
-        }
-    }
-}
-
-/// Bytes of a buffer, for one packet.
-const BUFFER: u64 = 2048;
+pub use crate::queue::{Kind, Sending};
 
 /// SRRCTL: one buffer of 2 KiB, advanced descriptors; DROP_EN beside it.
 const SRRCTL: u32 = 2 | 1 << 25;
 /// Prefetch, host and write-back thresholds of igbvf (16, 8, 1) and DPDK.
 const XDCTL_IGBVF: u32 = 16 | 8 << 8 | 1 << 16;
 const XDCTL_DPDK: u32 = 8 | 8 << 8 | 1 << 16;
-
-/// One direction of a queue.
-#[derive(Clone, Copy, Debug)]
-struct Lane {
-    ring: Ring,
-    descriptors: Piece,
-    buffers: Piece,
-    /// Next to be consumed, as far as the driver has looked.
-    clean: u32,
-    /// Next to be filled.
-    fill: u32,
-}
-
-impl Lane {
-    fn new(memory: &mut Memory, size: u32) -> Result<Self> {
-        Ok(Self {
-            ring: Ring(size),
-            descriptors: memory.take(u64::from(size * descriptor::SIZE))?,
-            buffers: memory.take(u64::from(size) * BUFFER)?,
-            clean: 0,
-            fill: 0,
-        })
-    }
-
-    fn descriptor(&self, index: u32) -> u64 {
-        self.descriptors.part(index, descriptor::SIZE.into()).iova
-    }
-
-    fn buffer(&self, index: u32) -> u64 {
-        self.buffers.part(index, BUFFER).iova
-    }
-}
-
-/// A queue pair, and the contexts its transmit side was given.
-#[derive(Clone, Debug)]
-struct Queue {
-    rx: Lane,
-    tx: Lane,
-    head_page: Piece,
-    /// Completions come as the head's value in memory, not in descriptors.
-    head_write_back: bool,
-    contexts: [Option<Offload>; 2],
-    /// The context that was used last.
-    latest: u8,
-    /// Descriptors of packets that the device has not sent yet.
-    pending: VecDeque<u32>,
-}
-
-/// What to do with a packet.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Sending {
-    /// Have the device insert a tag.
-    pub vlan: Option<u16>,
-    /// Have it insert checksums.
-    pub checksums: bool,
-}
 
 /// A packet that came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -436,40 +360,6 @@ impl<R: Registers> Driver<R> {
 /// The low and the high half.
 fn halves(address: u64) -> [u32; 2] {
     [address as u32, (address >> 32) as u32]
-}
-
-impl Queue {
-    fn put(&mut self, memory: &Memory, words: [u64; 2]) -> Result<()> {
-        memory.write_descriptor(self.tx.descriptor(self.tx.fill), words)?;
-        self.tx.fill = self.tx.ring.advance(self.tx.fill, 1);
-        Ok(())
-    }
-
-    /// Which context to give first, if any, and which one the packet uses: igbvf
-    /// gives one with each packet; DPDK uses the latest again if it fits, else
-    /// the other, else replaces the other.
-    fn choose(&self, kind: Kind, sending: Sending) -> (Option<(Offload, u8)>, Option<Use>) {
-        if sending == Sending::default() {
-            return (None, None);
-        }
-        let offload = Offload {
-            vlan: sending.vlan.unwrap_or(0),
-            udp: sending.checksums,
-        };
-        let other = self.latest ^ 1;
-        let has = |index: u8| self.contexts[usize::from(index)] == Some(offload);
-        let (give, index) = match kind {
-            Kind::Igbvf => (true, 0),
-            Kind::Dpdk if has(self.latest) => (false, self.latest),
-            Kind::Dpdk => (!has(other), other),
-        };
-        let used = Use {
-            index,
-            tag: sending.vlan.is_some(),
-            checksums: sending.checksums,
-        };
-        (give.then_some((offload, index)), Some(used))
-    }
 }
 
 #[cfg(test)]

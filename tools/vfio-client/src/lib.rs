@@ -18,6 +18,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod migration;
 pub mod mutate;
+mod queue;
 pub mod region;
 pub mod registers;
 pub mod ring;
