@@ -7,6 +7,7 @@
 #   make demo               a guest on a mediated VF, in the rig
 #   make test               everything below
 #   make check unit kunit system
+#   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
 #   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N]
 #   make clean              removes what was built; the cache stays
 
@@ -24,10 +25,14 @@ demo:
 	@scripts/demo
 
 test:
-	@scripts/test check unit kunit system
+	@scripts/test check unit fuzz kunit system
 
 check unit kunit system:
 	@scripts/test $@
+
+# A run of its own: the part of `make test` is scripts/test fuzz.
+fuzz:
+	@scripts/fuzz $(if $(RUNS),--runs "$(RUNS)") $(if $(SECONDS),--seconds "$(SECONDS)") $(TARGET)
 
 soak:
 	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)" "$(FIRST)"
@@ -35,4 +40,4 @@ soak:
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system soak clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak clean

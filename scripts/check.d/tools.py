@@ -111,7 +111,7 @@ def cargo(tree, *arguments):
 
 def cargo_clippy(tree):
     """Warnings in the crates of the host side."""
-    done = cargo(tree, "clippy", "--quiet", "--offline", "--all-targets", "--", "-D", "warnings")
+    done = cargo(tree, "clippy", "--quiet", "--offline", "--workspace", "--all-targets", "--", "-D", "warnings")
     if not done:
         return Result(notes=["no Cargo.toml"])
     status, lines = done
@@ -119,7 +119,7 @@ def cargo_clippy(tree):
 
 
 def cargo_fmt(tree):
-    done = cargo(tree, "fmt", "--check", "--", "--color", "never")
+    done = cargo(tree, "fmt", "--all", "--check", "--", "--color", "never")
     return differences(tree, *done) if done else Result(notes=["no Cargo.toml"])
 
 

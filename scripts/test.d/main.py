@@ -19,6 +19,7 @@ OUT = SRC / "build/test"
 SUMMARY = re.compile(r"^[a-z]+: (\d+) passed, (\d+) failed$", re.M)
 # What has a folder of its own there needs a kernel or a rig of its own.
 EVERYWHERE = ["tests/system", "--ignore-glob", "tests/system/*/*"]
+FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
 
@@ -83,6 +84,12 @@ def by_status(text):
     return (1, 0) if re.search(r"it works; report|soak: passed", text) else (0, 1)
 
 
+def by_inputs(text):
+    """A test for each fuzz target, which passes if it was given inputs at all."""
+    runs = [int(n or 0) for n, _ in FUZZ.findall(text)]
+    return sum(n > 0 for n in runs), sum(n == 0 for n in runs)
+
+
 def pytest(name, paths, prefix=()):
     report = OUT / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -91,9 +98,9 @@ def pytest(name, paths, prefix=()):
     return Suite(name, command, by_junit(report))
 
 
-def in_rig(name, paths, kernel, timeout, options=()):
-    """A pytest run in a rig of two NICs."""
-    return pytest(name, paths, ["scripts/rig", "run", "--kernel", kernel, "--nics", "2", "--timeout", str(timeout),
+def in_rig(name, paths, kernel, timeout, options=(), nics=2):
+    """A pytest run in a rig of its own."""
+    return pytest(name, paths, ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics), "--timeout", str(timeout),
                                 "--log", f"build/test/{name}.console", *options, "--"])
 
 
@@ -105,6 +112,8 @@ def suites(part):
         case "unit":
             return [Suite("unit", ["cargo", "test", "--offline", "--locked"], by_pattern(CARGO), cargo),
                     pytest("tools", ["tests/unit"])]
+        case "fuzz":
+            return [Suite("fuzz", ["scripts/fuzz", "--seconds", "15"], by_inputs)]
         case "kunit":
             return [Suite("kunit", ["scripts/kunit"], by_pattern(SUMMARY))]
         case "system":
@@ -116,13 +125,16 @@ def suites(part):
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
+                in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
                 Suite("demo", ["scripts/demo"], by_status),
+                Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status),
                 Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                 Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
+                Suite("soak-forged", ["scripts/soak", "forged", "2", "debug"], by_status),
             ]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, kunit, system")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system")
 
 
 def main(parts):
