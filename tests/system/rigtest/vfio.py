@@ -144,14 +144,6 @@ class Device:
         command = struct.unpack("<H", self.read(config, 4, 2))[0]
         self.write(config, 4, struct.pack("<H", command | 2))
 
-    def map_dma(self, iova, size):
-        """Memory that the device sees at `iova`, until it is closed."""
-        memory = mmap.mmap(-1, size)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        # Readable and writable.
-        fcntl.ioctl(self.container, MAP_DMA, struct.pack("<IIQQQ", 32, 3, address, iova, size))
-        return memory
-
     def enable_bus_master(self):
         """Let the device reach memory, as a VMM does for its guest's driver."""
         config = self.region(CONFIG_REGION)
