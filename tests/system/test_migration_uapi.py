@@ -5,91 +5,19 @@ import itertools
 import os
 import select
 import struct
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from conftest import MEDIATOR
+from mover import (  # noqa: F401 (fixtures are used by name)
+    GOOD, LEVELS, OFFERED, P2P, REG_SCRATCH, RUN, STATES, TRANSPORT, device, go, level, log, parameter, refused,
+    registers, rig, saved, stream, vf, vfs,
+)
 from rigtest import migration as mig
 from rigtest.migration import DataFile, S, set_state
 from rigtest.vfio import CONFIG_REGION, Device, outcome
-
-# Of test_provider.c.
-REG_SCRATCH, REG_SECOND = 0x100, 0x118
-RUN, P2P, STOP = 0, 1, 2
-LEVELS = {
-    S.RUNNING: RUN, S.PRE_COPY: RUN, S.RUNNING_P2P: P2P, S.PRE_COPY_P2P: P2P,
-    S.STOP: STOP, S.STOP_COPY: STOP, S.RESUMING: STOP,
-}
-STATES = tuple(LEVELS)
-OFFERED = mig.STOP_COPY_FLAG | mig.P2P_FLAG | mig.PRE_COPY_FLAG
-TRANSPORT = Path("/sys/module/vfio_pci_mediate/parameters/transport")
-
-
-def parameter(name, value=None):
-    file = Path("/sys/module/test_provider/parameters", name)
-    if value is not None:
-        file.write_text(f"{value}\n")
-    return file.read_text().strip()
-
-
-def level():
-    return int(parameter("level"))
-
-
-@pytest.fixture
-def vfs(host):
-    host.load("mediate", MEDIATOR)
-    status, message = host.insmod("test_provider")
-    assert status == 0, message
-    TRANSPORT.write_text("fixed")
-    vfs = host.make_vfs(host.nics[0], "test_provider", 2)
-    for vf in vfs:
-        vf.bind(MEDIATOR)
-    yield vfs
-    for vf in vfs:
-        vf.bind(None)
-
-
-@pytest.fixture
-def vf(vfs):
-    return vfs[0]
-
-
-@pytest.fixture
-def device(vf):
-    with Device(vf) as device:
-        device.enable_memory()
-        yield device
-
-
-def registers(device, values=None):
-    """The two registers of the test provider's state."""
-    bar0 = device.region(0)
-    if values is not None:
-        device.write(bar0, REG_SCRATCH, struct.pack("<Q", values[0]))
-        device.write(bar0, REG_SECOND, struct.pack("<Q", values[1]))
-    return tuple(struct.unpack("<Q", device.read(bar0, reg, 8))[0] for reg in (REG_SCRATCH, REG_SECOND))
-
-
-def go(device, to):
-    """Go to a state; a data file that comes of it is closed."""
-    fd = set_state(device, to)
-    if fd is not None:
-        os.close(fd)
-    return fd is not None
-
-
-def saved(device):
-    """A whole stream of the device, which is left in STOP_COPY."""
-    with DataFile(set_state(device, S.STOP_COPY)) as data:
-        return data.drain()
-
-
-def stream(compat=1, state=(1, 2), **words):
-    return mig.sealed(mig.prelude() + mig.identity(**words) + mig.record(mig.PRECOPY, struct.pack("<I", compat))
-                      + mig.record(mig.STATE, struct.pack("<QQ", *state)))
 
 
 def test_what_is_offered(device):
@@ -246,10 +174,10 @@ def test_the_opt_in_ends_with_the_user(vf):
         assert data.info(user_flags=1)[0] == 1
 
 
-def test_data_size(device):
+def test_data_size(vf):
     parameter("padding", 1000)
-    whole = mig.data_size(device)
-    with DataFile(set_state(device, S.PRE_COPY)) as data:
+    with Device(vf) as device, DataFile(set_state(device, S.PRE_COPY)) as data:
+        whole = mig.data_size(device)
         first = data.drain()
         left = mig.data_size(device)
         set_state(device, S.STOP_COPY)
@@ -258,12 +186,32 @@ def test_data_size(device):
         assert mig.data_size(device) == 0
     assert len(rest) == exact <= left
     assert len(first + rest) <= whole
+    with Device(vf) as device:
+        size = mig.data_size(device)
+        assert len(saved(device)) == size, "a stream with one PRECOPY record"
 
 
-def test_a_stream_has_a_largest_size(device):
-    """Changes that would not leave room for the rest wait for the end."""
-    parameter("padding", (1 << 20) - 64)
-    go(device, S.RUNNING)
+def test_a_stream_has_a_largest_size(vf):
+    """Changes that might not leave room for the rest wait for the end."""
+    parameter("padding", (1 << 20) - 16)
+    with Device(vf) as device, DataFile(set_state(device, S.PRE_COPY)) as data:
+        found = data.drain()
+        for compat in range(2, 12):
+            parameter("compat", compat)
+            data.info()
+            found += data.drain()
+        set_state(device, S.STOP_COPY)
+        found += data.drain()
+        assert len(found) <= mig.MAX_STREAM
+        compared = [payload[0] for tag, payload in mig.parse(found) if tag == mig.PRECOPY]
+        assert compared[0] == 1 and compared[-1] == 11 and 3 <= len(compared) < 11
+        device.reset()
+        parameter("compat", 11)
+        with DataFile(set_state(device, S.RESUMING)) as other:
+            assert outcome(lambda: other.write_all(found)) == "EINVAL"
+    parameter("padding", (1 << 20) - 15)
+    with Device(vf) as device:
+        assert mig.flags(device) == 0
 
 
 def test_positions_are_refused(device):
@@ -276,117 +224,6 @@ def test_positions_are_refused(device):
         assert outcome(lambda: os.pwrite(data.fd, b"x", 0)) == "ESPIPE"
         assert outcome(data.read) == "EBADF"
         assert outcome(data.info) == "ENOTTY"
-
-
-def refused(device, data, piece=1 << 16):
-    """What becomes of a stream: the errno of a write, or of leaving RESUMING."""
-    with DataFile(set_state(device, S.RESUMING)) as file:
-        written = outcome(lambda: file.write_all(data, piece))
-        if written is not None:
-            assert outcome(lambda: file.write(b"x")) == "ENODEV"
-        left = outcome(lambda: set_state(device, S.STOP))
-    assert mig.state(device) == (S.STOP if left is None else S.ERROR)
-    device.reset()
-    return written or left
-
-
-GOOD = stream()
-BODY = GOOD[:-12]
-HEAD = mig.prelude() + mig.identity()
-COMPARED = mig.record(mig.PRECOPY, struct.pack("<I", 1))
-FINAL = mig.record(mig.STATE, bytes(16))
-FORGED = {
-    "nothing": (b"", "EINVAL", "ends early, after 0 bytes"),
-    "magic": (b"\0" + GOOD[1:], "EINVAL", "it is not a migration stream"),
-    "text mode": (GOOD.replace(b"\r\n", b"\n"), "EINVAL", "it is not a migration stream"),
-    "version": (mig.sealed(mig.prelude(2) + BODY[16:]), "EOPNOTSUPP", "format version 2"),
-    "reserved": (mig.sealed(mig.prelude(reserved=1) + BODY[16:]), "EINVAL", "reserved word"),
-    "other provider": (stream(provider=b"igb_rs"), "EXDEV", "another PF driver made it"),
-    "longer name": (stream(provider=b"test_provider2"), "EXDEV", "another PF driver made it"),
-    "no name": (stream(provider=b""), "EFBIG", "record 1 has 8 bytes"),
-    "long name": (stream(provider=b"x" * 32), "EFBIG", "record 1 has 40 bytes"),
-    "other vendor": (stream(vendor=0x15B3), "EXDEV", "a device 15b3:10ca"),
-    "other device": (stream(device=0x1520), "EXDEV", "a device 8086:1520"),
-    "compat": (stream(compat=2), "EINVAL", "compat differs: set it alike"),
-    "checksum": (GOOD[:-1] + bytes([GOOD[-1] ^ 1]), "EBADMSG", "checksum is wrong"),
-    "changed state": (GOOD[:-13] + b"\x77" + GOOD[-12:], "EBADMSG", "checksum is wrong"),
-    "trailing": (GOOD + b"\0", "EINVAL", "something follows its end"),
-    "twice": (GOOD + GOOD, "EINVAL", "something follows its end"),
-    "flags": (mig.sealed(HEAD + mig.record(mig.PRECOPY, b"\1\0\0\0", 2) + FINAL), "EINVAL", "flags 0x2"),
-    "optional": (mig.sealed(HEAD + COMPARED + mig.record(mig.STATE, bytes(16), 1)), "EINVAL", "flags 0x1"),
-    "unknown": (mig.sealed(HEAD + COMPARED + mig.record(9, b"") + FINAL), "EOPNOTSUPP", "record 9 is unknown"),
-    "no header": (mig.sealed(mig.prelude() + COMPARED + FINAL), "EINVAL", "record 2 is out of order"),
-    "two headers": (mig.sealed(HEAD + mig.identity() + COMPARED + FINAL), "EINVAL", "record 1 is out of order"),
-    "no precopy": (mig.sealed(HEAD + FINAL), "EINVAL", "record 3 is out of order"),
-    "no state": (mig.sealed(HEAD + COMPARED), "EINVAL", "record 4 is out of order"),
-    "two states": (mig.sealed(HEAD + COMPARED + FINAL + FINAL), "EINVAL", "record 3 is out of order"),
-    "reordered": (mig.sealed(HEAD + FINAL + COMPARED), "EINVAL", "record 3 is out of order"),
-    "precopy too late": (mig.sealed(HEAD + COMPARED + FINAL + COMPARED), "EINVAL", "record 2 is out of order"),
-    "no end": (BODY, "EINVAL", "ends early"),
-    "short state": (mig.sealed(HEAD + COMPARED + mig.record(mig.STATE, b"x")), "EINVAL", "loading the VF's state"),
-    "large state": (HEAD + COMPARED + struct.pack("<HHI", mig.STATE, 0, mig.MAX_STATE + 1), "EFBIG", "record 3 has"),
-    "huge state": (HEAD + COMPARED + struct.pack("<HHI", mig.STATE, 0, 0xFFFFFFFF), "EFBIG", "record 3 has"),
-    "end's size": (BODY + mig.record(mig.END, bytes(5)), "EFBIG", "record 4 has 5 bytes"),
-}
-
-
-@pytest.mark.parametrize("case", FORGED)
-@pytest.mark.parametrize("piece", (1, 1 << 16))
-def test_forged_streams(device, log, case, piece):
-    data, errno, words = FORGED[case]
-    registers(device, (5, 6))
-    assert refused(device, data, piece) == errno
-    assert words in log()
-    assert registers(device) == (5, 6)
-    assert refused(device, GOOD) is None, "a right stream works afterwards"
-    assert registers(device) == (1, 2)
-
-
-def test_truncated_streams(device):
-    registers(device, (5, 6))
-    for length in range(len(GOOD)):
-        assert refused(device, GOOD[:length]) == "EINVAL"
-    assert registers(device) == (5, 6)
-
-
-def test_optional_records_are_skipped(device):
-    extra = mig.record(0x7777, b"from the future", 1)
-    assert refused(device, mig.sealed(HEAD + extra + COMPARED + extra + FINAL + extra)) is None
-
-
-def test_the_last_precopy_record_counts(device):
-    other = mig.record(mig.PRECOPY, struct.pack("<I", 2))
-    assert refused(device, mig.sealed(HEAD + COMPARED + COMPARED + FINAL)) is None
-    assert refused(device, mig.sealed(HEAD + COMPARED + other + FINAL)) == "EINVAL"
-
-
-def test_endless_streams_are_cut_off(device):
-    filler = mig.record(0x7777, bytes(1 << 19), 1)
-    assert refused(device, HEAD + 20 * filler) == "EFBIG"
-
-
-def test_an_incompatible_destination_fails_early(device):
-    """With the PRECOPY record, before there is any state."""
-    with DataFile(set_state(device, S.RESUMING)) as data:
-        data.write(HEAD)
-        assert outcome(lambda: data.write(mig.record(mig.PRECOPY, struct.pack("<I", 2)))) == "EINVAL"
-
-
-def test_a_write_from_nowhere(device):
-    """A fault of the user's memory is an error, or a short write."""
-    import ctypes
-    import mmap
-    libc = ctypes.CDLL(None, use_errno=True)
-    area = mmap.mmap(-1, 3 * mmap.PAGESIZE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
-    libc.mprotect(ctypes.c_void_p(address + 2 * mmap.PAGESIZE), mmap.PAGESIZE, 0)
-    start = address + 2 * mmap.PAGESIZE - len(GOOD)
-    ctypes.memmove(start, GOOD, len(GOOD))
-    with DataFile(set_state(device, S.RESUMING)) as data:
-        hole = ctypes.c_void_p(address + 2 * mmap.PAGESIZE)
-        assert libc.write(data.fd, hole, 10) == -1 and ctypes.get_errno() == 14
-        assert libc.write(data.fd, ctypes.c_void_p(start), len(GOOD)) == len(GOOD)
-        assert set_state(device, S.STOP) is None
 
 
 RESETS = ("ioctl", "flr", "sysfs")
@@ -436,22 +273,6 @@ def test_close_in_each_state(vf, start):
     with Device(vf) as device:
         assert mig.state(device) == S.RUNNING
         assert refused(device, GOOD) is None
-
-
-def test_a_data_file_outlives_all_but_the_module(host, vf):
-    with Device(vf) as device:
-        fd = set_state(device, S.STOP_COPY)
-    vf.bind(None)
-    status, _ = host.rmmod(MEDIATOR)
-    assert status != 0, "an open data file holds the module"
-    with DataFile(fd) as data:
-        assert outcome(data.read) == "ENODEV"
-    # A file is put a moment after it was closed.
-    deadline = time.monotonic() + 10
-    while host.rmmod(MEDIATOR)[0] != 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    host.load(MEDIATOR)
 
 
 # Hook: (way to it, whether the device is as before when it fails).
@@ -507,7 +328,7 @@ def test_a_stop_copy_that_fails_from_pre_copy(device, hook, left_in):
 def test_a_load_that_fails(device, hook):
     parameter("fail", hook)
     parameter("fail_errno", 95)
-    assert refused(device, GOOD) == "EOPNOTSUPP"
+    assert refused(device, GOOD) == "ENOTSUP"
     parameter("fail", "")
     assert refused(device, GOOD) is None
 
@@ -529,9 +350,9 @@ def test_a_provider_that_cannot_move_this_vf(vf, log):
     parameter("fail_errno", 95)
     with Device(vf) as device:
         assert mig.flags(device) == 0
-        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
-        assert outcome(lambda: mig.data_size(device)) == "EOPNOTSUPP"
-        assert outcome(lambda: set_state(device, S.STOP)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.state(device)) == "ENOTSUP"
+        assert outcome(lambda: mig.data_size(device)) == "ENOTSUP"
+        assert outcome(lambda: set_state(device, S.STOP)) == "ENOTSUP"
         assert outcome(lambda: mig.opt_in(device)) == "EINVAL"
         device.reset()
     assert "cannot move it: no migration is offered" in log()
@@ -554,7 +375,7 @@ def test_without_a_transport_there_is_no_migration(vf, log, word):
     assert TRANSPORT.read_text() == f"{word}\n"
     with Device(vf) as device:
         assert mig.flags(device) == 0
-        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.state(device)) == "ENOTSUP"
     if WORDS[word]:
         assert log().count(WORDS[word]) == 1
     else:
@@ -571,15 +392,6 @@ def test_without_a_transport_there_is_no_migration(vf, log, word):
 def test_other_words_are_refused(vfs, word):
     assert outcome(lambda: TRANSPORT.write_text(word + "\n")) == "EINVAL"
     assert TRANSPORT.read_text() == "fixed\n"
-
-
-def test_the_transport_can_be_set_at_load(host):
-    host.load("mediate")
-    status, message = host.insmod(MEDIATOR, "transport=wrong")
-    assert status != 0 and "Invalid" in message
-    status, message = host.insmod(MEDIATOR, "transport=none")
-    assert status == 0, message
-    assert TRANSPORT.read_text() == "none\n"
 
 
 def test_states_change_while_files_are_read(device):
@@ -611,3 +423,114 @@ def test_states_change_while_files_are_read(device):
     device.reset()
     assert mig.state(device) == S.RUNNING
     assert refused(device, GOOD) is None
+
+
+def debugfs(vf, name):
+    return Path("/sys/kernel/debug/vfio_pci_mediate", vf.address, name).read_text()
+
+
+FILES = ("state", "transport", "provider", "trapped", "trapped_writes", "dirty_pages", "state_bytes", "last_error")
+
+
+def test_debugfs(vfs):
+    vf, other = vfs
+    folder = Path("/sys/kernel/debug/vfio_pci_mediate")
+    assert {entry.name for entry in folder.iterdir()} == {vf.address, other.address}
+    assert {entry.name for entry in (folder / vf.address).iterdir()} == set(FILES)
+    closed = [debugfs(vf, name) for name in ("state", "transport", "provider", "trapped", "dirty_pages")]
+    assert closed == ["none\n", "none\n", "none\n", "", "0\n"]
+    with Device(vf) as device:
+        device.enable_memory()
+        assert [debugfs(vf, name) for name in FILES[:4]] == \
+            ["RUNNING\n", "fixed\n", "test_provider\n", "BAR0 0x0-0xfff\n"]
+        before = int(debugfs(vf, "trapped_writes"))
+        registers(device, (1, 2))
+        assert int(debugfs(vf, "trapped_writes")) == before + 2
+        for to in STATES:
+            with DataFile(set_state(device, S.PRE_COPY)) as data:
+                assert int(debugfs(vf, "state_bytes")) == len(data.drain())
+            go(device, to)
+            assert debugfs(vf, "state") == f"{to.name}\n"
+            assert debugfs(other, "state") == "none\n"
+            device.reset()
+        assert refused(device, GOOD) is None
+        assert int(debugfs(vf, "state_bytes")) == len(GOOD)
+        assert refused(device, stream(compat=2)) == "EINVAL"
+        assert debugfs(vf, "last_error") == "compat differs: set it alike\n"
+    assert debugfs(vf, "last_error") == "compat differs: set it alike\n", "it stays behind the VMM"
+
+
+def test_vfio_s_own_debugfs_agrees(vf):
+    theirs = Path("/sys/kernel/debug/vfio", vf.address, "migration")
+    if not theirs.is_dir():
+        pytest.skip("this kernel has no VFIO_DEBUGFS")
+    with Device(vf) as device:
+        assert (theirs / "features").read_text().split() == ["stop-copy", "p2p", "pre-copy"]
+        for to in STATES:
+            go(device, to)
+            assert (theirs / "state").read_text() == debugfs(vf, "state") == f"{to.name}\n"
+            device.reset()
+    assert outcome((theirs / "state").read_text) == "EINVAL"
+
+
+@pytest.fixture
+def trace():
+    """The trace events of the mediator since the test began."""
+    tracing = Path("/sys/kernel/tracing")
+    if not (tracing / "events").is_dir():
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", tracing], check=True)
+    (tracing / "trace").write_text("")
+    (tracing / "events/mediate/enable").write_text("1")
+    yield lambda: [line.split(": ", 1)[1] for line in (tracing / "trace").read_text().splitlines()
+                   if not line.startswith("#")]
+    (tracing / "events/mediate/enable").write_text("0")
+
+
+def test_trace_events(vf, device, trace):
+    bar0 = device.region(0)
+    device.write(bar0, REG_SCRATCH, struct.pack("<Q", 0x1234))
+    device.read(bar0, REG_SCRATCH, 4)
+    go(device, S.STOP)
+    parameter("fail", "save_final")
+    assert outcome(lambda: go(device, S.STOP_COPY)) == "EIO"
+    device.reset()
+    name = vf.address
+    assert trace() == [
+        f"trap: {name} BAR0+0x100 <- 0x1234 width=8",
+        f"trap: {name} BAR0+0x100 -> 0x1234 width=4",
+        f"state: {name} RUNNING -> RUNNING_P2P ret=0",
+        f"state: {name} RUNNING_P2P -> STOP ret=0",
+        f"state: {name} STOP -> STOP_COPY ret=-5",
+        f"state: {name} STOP -> RUNNING ret=0",
+    ]
+
+
+IOVA = 0x10000
+
+
+def test_hooks_reach_the_guest_s_memory(vf, trace):
+    parameter("dma_iova", IOVA + 0x20)
+    with Device(vf) as device:
+        device.enable_memory()
+        with device.dma_memory(IOVA, 0x1000) as memory:
+            memory[0x20:0x28] = struct.pack("<Q", 0xFEEDFACE)
+            found = saved(device)
+            assert dict(mig.parse(found))[mig.STATE][:8] == struct.pack("<Q", 0xFEEDFACE)
+            registers(device, (0xC0FFEE, 0))
+            go(device, S.RUNNING)
+            assert memory[0x28:0x30] == struct.pack("<Q", 0xC0FFEE)
+            assert f"dirty: {vf.address} iova=0x10028 len=0x8" in trace()
+            # Across the end of what is mapped, and where nothing is.
+            for iova in (IOVA + 0x1000 - 4, IOVA + 0x1000, 0xFFFFFFFFFFFFFFFC):
+                parameter("dma_iova", iova)
+                assert outcome(lambda: go(device, S.STOP_COPY)) == "EFAULT"
+                assert mig.state(device) == S.STOP
+                assert outcome(lambda: go(device, S.RUNNING)) == "EFAULT"
+                assert mig.state(device) == S.ERROR
+                device.reset()
+
+
+def test_the_log_is_not_flooded(device, log):
+    for _ in range(100):
+        assert refused(device, b"\0" * 16) == "EINVAL"
+    assert 1 <= log().count("it is not a migration stream") <= 60
