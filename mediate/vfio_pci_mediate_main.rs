@@ -33,6 +33,7 @@ mod logic {
     pub(crate) mod vf_ids;
 }
 mod vfio {
+    pub(crate) mod debug;
     pub(crate) mod device;
     pub(crate) mod last_error;
     pub(crate) mod migration;
@@ -44,11 +45,15 @@ mod vfio {
 struct VfioPciMediateModule {
     #[pin]
     _driver: abi::vfio_driver::Registration<vfio::device::MediatedDevice>,
+    /// Dropped behind the driver, whose devices have folders in it.
+    _debug: vfio::debug::Root,
 }
 
 impl kernel::InPlaceModule for VfioPciMediateModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            // First of all: binding a device makes a folder in it.
+            _debug: vfio::debug::Root::new(),
             _driver <- abi::vfio_driver::Registration::new(
                 <Self as kernel::ModuleMetadata>::NAME,
                 module,

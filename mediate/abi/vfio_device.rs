@@ -132,6 +132,11 @@ impl Core<'_> {
         unsafe { &raw mut (*self.0.as_ptr()).vdev }
     }
 
+    /// The PCI device's name, its address.
+    pub(crate) fn name(&self) -> &CStr {
+        AsRef::<device::Device>::as_ref(self).name()
+    }
+
     /// Vendor and device id.
     pub(crate) fn ids(&self) -> (u16, u16) {
         // SAFETY: Valid by the type's contract.

@@ -109,6 +109,23 @@ impl Region {
         self.areas.get(..self.nr_areas).unwrap_or_default()
     }
 
+    /// What lies between and around the mmap-able areas, if there are any.
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = Span> + '_ {
+        let ends = self.areas().iter().map(|a| a.offset + a.size);
+        let starts = self.areas().iter().map(|a| a.offset).skip(1);
+        // From 0 to the first, from each to the next, and from the last to the end.
+        let first = self.areas().first().map(|a| (0, a.offset));
+        let others = ends.zip(starts.chain([self.size]));
+        first
+            .into_iter()
+            .chain(others)
+            .filter(|(from, to)| from < to)
+            .map(|(from, to)| Span {
+                offset: from,
+                size: to - from,
+            })
+    }
+
     /// Whether `span` may be mapped. The whole region may where no areas are
     /// given, rounded up to a page as vfio-pci does for small BARs.
     pub(crate) fn may_map(&self, span: Span) -> bool {
@@ -214,6 +231,25 @@ mod tests {
         assert!(!parts.may_map(span(0, 0x1000)));
         assert!(!parts.may_map(span(0, 0x4000)));
         assert!(!parts.may_map(span(0x2000, 0x2000)));
+    }
+
+    #[test]
+    fn what_is_hidden_lies_around_the_areas() {
+        let hidden = |areas: &[Span], expected: &[Span]| {
+            let narrowed = bar().narrowed(7, 0x4000, areas).unwrap_or(bar());
+            assert!(narrowed.hidden().eq(expected.iter().copied()));
+        };
+        hidden(&[], &[]);
+        hidden(&[span(0, 0x4000)], &[]);
+        hidden(&[span(0x1000, 0x3000)], &[span(0, 0x1000)]);
+        hidden(
+            &[span(0, 0x1000), span(0x2000, 0x1000)],
+            &[span(0x1000, 0x1000), span(0x3000, 0x1000)],
+        );
+        hidden(
+            &[span(0x1000, 0x1000), span(0x2000, 0x2000)],
+            &[span(0, 0x1000)],
+        );
     }
 
     #[test]

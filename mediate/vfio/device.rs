@@ -36,6 +36,7 @@ use crate::{
         transport::Choice, //
     },
     vfio::{
+        debug,
         last_error::LastError,
         migration::{
             Migration,
@@ -44,18 +45,24 @@ use crate::{
     },
 };
 use kernel::{
+    debugfs::Scope,
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
 };
 
 /// An open VF's provider and its view of the BARs, fixed when it was opened.
-struct Provided {
-    binding: Arc<Binding>,
-    bars: [Region; BARS],
+pub(crate) struct Provided {
+    pub(crate) binding: Arc<Binding>,
+    pub(crate) transport: Transport,
+    pub(crate) bars: [Region; BARS],
 }
 
 impl Provided {
@@ -65,20 +72,41 @@ impl Provided {
     }
 }
 
-/// One bound device.
+/// The state of one bound device, which its debugfs files show.
 #[pin_data]
-pub(crate) struct MediatedDevice {
+pub(crate) struct Shared {
     /// Protects which provider, if any, is in force: set in open, cleared in
-    /// close. A leaf, held for the look-up alone; users take a reference.
+    /// close. A leaf, held for the look-up alone; users take a reference that they
+    /// drop before the device can be closed.
     #[pin]
-    provided: Mutex<Option<Arc<Provided>>>,
+    pub(crate) provided: Mutex<Option<Arc<Provided>>>,
     /// Protects the name of who opened the device, for the log. A leaf.
     #[pin]
     user: Mutex<Option<User>>,
     /// Why something failed last, shared with the host handle.
-    last_error: Arc<LastError>,
-    /// Its state, shared with the data files.
-    migration: Arc<Migration>,
+    pub(crate) last_error: Arc<LastError>,
+    /// Its migration, shared with the data files.
+    pub(crate) migration: Arc<Migration>,
+    /// Writes to registers that the provider answered.
+    pub(crate) trapped_writes: Atomic<u64>,
+}
+
+impl Shared {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            provided <- new_mutex!(None),
+            user <- new_mutex!(None),
+            last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
+            migration: Arc::pin_init(Migration::new(), GFP_KERNEL)?,
+            trapped_writes: Atomic::new(0),
+        })
+    }
+}
+
+/// One bound device.
+#[pin_data]
+pub(crate) struct MediatedDevice {
+    shared: Pin<KBox<Scope<Shared>>>,
 }
 
 /// The task that opened the device.
@@ -143,7 +171,7 @@ fn movable_sizes(
 
 impl MediatedDevice {
     fn provided(&self) -> Option<Arc<Provided>> {
-        self.provided.lock().clone()
+        self.shared.provided.lock().clone()
     }
 
     /// The provider's view of each BAR, checked.
@@ -182,6 +210,7 @@ impl MediatedDevice {
 
     /// One access after another, each offered to the provider first.
     fn rw_bar(
+        &self,
         dev: &Core<'_>,
         io: &mut FileIo,
         provided: &Provided,
@@ -202,7 +231,9 @@ impl MediatedDevice {
             match answer {
                 Answer::Done => {
                     dev.trace_trap(index, access.offset, bytes, io.is_write());
-                    if !io.is_write() {
+                    if io.is_write() {
+                        self.shared.trapped_writes.fetch_add(1, Relaxed);
+                    } else {
                         io.store(done, bytes)?;
                     }
                 }
@@ -219,12 +250,15 @@ impl MediatedDevice {
 }
 
 impl Operations for MediatedDevice {
-    fn new(_dev: &Core<'_>) -> impl PinInit<Self, Error> {
+    fn new(dev: &Core<'_>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            provided <- new_mutex!(None),
-            user <- new_mutex!(None),
-            last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
-            migration: Arc::pin_init(Migration::new(), GFP_KERNEL)?,
+            shared: {
+                let root = debug::root()?;
+                KBox::pin_init(
+                    root.scope(Shared::new(), dev.name(), debug::files),
+                    GFP_KERNEL,
+                )?
+            },
         })
     }
 
@@ -232,7 +266,7 @@ impl Operations for MediatedDevice {
         let choice = param::transport();
         let transport = transport(choice);
         let binding = dev
-            .bind_provider(transport, self.last_error.clone())
+            .bind_provider(transport, self.shared.last_error.clone())
             .inspect_err(|errno| {
                 dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
             })?;
@@ -244,27 +278,32 @@ impl Operations for MediatedDevice {
                 movable = movable_sizes(dev, &binding, choice, transport);
                 let bars = Self::view(dev, &binding)?;
                 dev_info!(dev, "opened with provider {:?}\n", binding.name());
-                Some(Arc::new(Provided { binding, bars }, GFP_KERNEL)?)
+                let provided = Provided {
+                    binding,
+                    transport,
+                    bars,
+                };
+                Some(Arc::new(provided, GFP_KERNEL)?)
             }
         };
         let movable = provided
             .as_ref()
             .and_then(|p| Some((p.binding.clone(), movable?)));
         dev.offer_migration(movable.is_some());
-        self.migration.open(movable)?;
-        *self.provided.lock() = provided;
-        *self.user.lock() = Some(User {
+        self.shared.migration.open(movable)?;
+        *self.shared.provided.lock() = provided;
+        *self.shared.user.lock() = Some(User {
             pid: kernel::current!().pid(),
         });
         Ok(())
     }
 
     fn close(&self, dev: &Core<'_>) {
-        self.migration.close();
+        self.shared.migration.close();
         // As before the first open.
         dev.offer_migration(true);
-        let provided = self.provided.lock().take();
-        *self.user.lock() = None;
+        let provided = self.shared.provided.lock().take();
+        *self.shared.user.lock() = None;
         // Not under the lock: this may call the provider's release.
         drop(provided);
     }
@@ -286,7 +325,7 @@ impl Operations for MediatedDevice {
             None => io.pass(dev, 0, io.count()),
             Some((provided, bar)) => {
                 let count = bar.clip(offset, io.count()).ok_or(EINVAL)?;
-                Self::rw_bar(dev, io, provided, index, offset, count)
+                self.rw_bar(dev, io, provided, index, offset, count)
             }
         }
     }
@@ -309,25 +348,25 @@ impl Operations for MediatedDevice {
     }
 
     fn reset_done(&self) {
-        self.migration.reset_done();
+        self.shared.migration.reset_done();
     }
 
     fn set_migration_state(&self, _dev: &Core<'_>, state: u32) -> Result<Option<NewFile>> {
-        Migration::set_state(&self.migration, state)
+        Migration::set_state(&self.shared.migration, state)
     }
 
     fn migration_state(&self) -> Result<u32> {
-        self.migration.state()
+        self.shared.migration.state()
     }
 
     fn migration_data_size(&self) -> Result<u64> {
-        self.migration.data_size()
+        self.shared.migration.data_size()
     }
 
     fn request(&self, dev: &Core<'_>, count: u32) {
         // Once, and then about every ten minutes: vfio asks every ten seconds.
         if count % 60 == 0 {
-            if let Some(user) = self.user.lock().as_ref() {
+            if let Some(user) = self.shared.user.lock().as_ref() {
                 dev_notice!(
                     dev,
                     "the host wants it back and waits: in use by the VMM with pid {}; \

@@ -5,12 +5,13 @@ import itertools
 import os
 import select
 import struct
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from conftest import MEDIATOR
+from conftest import MEDIATOR, Host
 from rigtest import migration as mig
 from rigtest.migration import DataFile, S, set_state
 from rigtest.vfio import CONFIG_REGION, Device, outcome
@@ -38,18 +39,36 @@ def level():
     return int(parameter("level"))
 
 
-@pytest.fixture
-def vfs(host):
-    host.load("mediate", MEDIATOR)
-    status, message = host.insmod("test_provider")
+DEFAULTS = {"fail": "", "fail_errno": 5, "explain": 0, "compat": 1, "padding": 0, "lie": "", "dma_iova": 0}
+
+
+@pytest.fixture(scope="module")
+def rig():
+    """Two VFs of the test provider, for all tests of this file."""
+    rig = Host()
+    rig.clean()
+    rig.load("mediate", MEDIATOR)
+    status, message = rig.insmod("test_provider")
     assert status == 0, message
-    TRANSPORT.write_text("fixed")
-    vfs = host.make_vfs(host.nics[0], "test_provider", 2)
-    for vf in vfs:
+    rig.vfs = rig.make_vfs(rig.nics[0], "test_provider", 2)
+    for vf in rig.vfs:
         vf.bind(MEDIATOR)
-    yield vfs
-    for vf in vfs:
-        vf.bind(None)
+    yield rig
+    rig.clean()
+
+
+@pytest.fixture
+def log(rig):
+    mark = rig.log_mark()
+    return lambda: rig.log_since(mark)
+
+
+@pytest.fixture
+def vfs(rig):
+    for name, value in DEFAULTS.items():
+        parameter(name, value)
+    TRANSPORT.write_text("fixed")
+    return rig.vfs
 
 
 @pytest.fixture
@@ -246,10 +265,10 @@ def test_the_opt_in_ends_with_the_user(vf):
         assert data.info(user_flags=1)[0] == 1
 
 
-def test_data_size(device):
+def test_data_size(vf):
     parameter("padding", 1000)
-    whole = mig.data_size(device)
-    with DataFile(set_state(device, S.PRE_COPY)) as data:
+    with Device(vf) as device, DataFile(set_state(device, S.PRE_COPY)) as data:
+        whole = mig.data_size(device)
         first = data.drain()
         left = mig.data_size(device)
         set_state(device, S.STOP_COPY)
@@ -258,12 +277,32 @@ def test_data_size(device):
         assert mig.data_size(device) == 0
     assert len(rest) == exact <= left
     assert len(first + rest) <= whole
+    with Device(vf) as device:
+        size = mig.data_size(device)
+        assert len(saved(device)) == size, "a stream with one PRECOPY record"
 
 
-def test_a_stream_has_a_largest_size(device):
-    """Changes that would not leave room for the rest wait for the end."""
-    parameter("padding", (1 << 20) - 64)
-    go(device, S.RUNNING)
+def test_a_stream_has_a_largest_size(vf):
+    """Changes that might not leave room for the rest wait for the end."""
+    parameter("padding", (1 << 20) - 16)
+    with Device(vf) as device, DataFile(set_state(device, S.PRE_COPY)) as data:
+        found = data.drain()
+        for compat in range(2, 12):
+            parameter("compat", compat)
+            data.info()
+            found += data.drain()
+        set_state(device, S.STOP_COPY)
+        found += data.drain()
+        assert len(found) <= mig.MAX_STREAM
+        compared = [payload[0] for tag, payload in mig.parse(found) if tag == mig.PRECOPY]
+        assert compared[0] == 1 and compared[-1] == 11 and 3 <= len(compared) < 11
+        device.reset()
+        parameter("compat", 11)
+        with DataFile(set_state(device, S.RESUMING)) as other:
+            assert outcome(lambda: other.write_all(found)) == "EINVAL"
+    parameter("padding", (1 << 20) - 15)
+    with Device(vf) as device:
+        assert mig.flags(device) == 0
 
 
 def test_positions_are_refused(device):
@@ -299,7 +338,7 @@ FORGED = {
     "nothing": (b"", "EINVAL", "ends early, after 0 bytes"),
     "magic": (b"\0" + GOOD[1:], "EINVAL", "it is not a migration stream"),
     "text mode": (GOOD.replace(b"\r\n", b"\n"), "EINVAL", "it is not a migration stream"),
-    "version": (mig.sealed(mig.prelude(2) + BODY[16:]), "EOPNOTSUPP", "format version 2"),
+    "version": (mig.sealed(mig.prelude(2) + BODY[16:]), "ENOTSUP", "format version 2"),
     "reserved": (mig.sealed(mig.prelude(reserved=1) + BODY[16:]), "EINVAL", "reserved word"),
     "other provider": (stream(provider=b"igb_rs"), "EXDEV", "another PF driver made it"),
     "longer name": (stream(provider=b"test_provider2"), "EXDEV", "another PF driver made it"),
@@ -314,7 +353,7 @@ FORGED = {
     "twice": (GOOD + GOOD, "EINVAL", "something follows its end"),
     "flags": (mig.sealed(HEAD + mig.record(mig.PRECOPY, b"\1\0\0\0", 2) + FINAL), "EINVAL", "flags 0x2"),
     "optional": (mig.sealed(HEAD + COMPARED + mig.record(mig.STATE, bytes(16), 1)), "EINVAL", "flags 0x1"),
-    "unknown": (mig.sealed(HEAD + COMPARED + mig.record(9, b"") + FINAL), "EOPNOTSUPP", "record 9 is unknown"),
+    "unknown": (mig.sealed(HEAD + COMPARED + mig.record(9, b"") + FINAL), "ENOTSUP", "record 9 is unknown"),
     "no header": (mig.sealed(mig.prelude() + COMPARED + FINAL), "EINVAL", "record 2 is out of order"),
     "two headers": (mig.sealed(HEAD + mig.identity() + COMPARED + FINAL), "EINVAL", "record 1 is out of order"),
     "no precopy": (mig.sealed(HEAD + FINAL), "EINVAL", "record 3 is out of order"),
@@ -438,22 +477,6 @@ def test_close_in_each_state(vf, start):
         assert refused(device, GOOD) is None
 
 
-def test_a_data_file_outlives_all_but_the_module(host, vf):
-    with Device(vf) as device:
-        fd = set_state(device, S.STOP_COPY)
-    vf.bind(None)
-    status, _ = host.rmmod(MEDIATOR)
-    assert status != 0, "an open data file holds the module"
-    with DataFile(fd) as data:
-        assert outcome(data.read) == "ENODEV"
-    # A file is put a moment after it was closed.
-    deadline = time.monotonic() + 10
-    while host.rmmod(MEDIATOR)[0] != 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    host.load(MEDIATOR)
-
-
 # Hook: (way to it, whether the device is as before when it fails).
 HOOKS = {
     "save_precopy": ((S.PRE_COPY,), S.RUNNING),
@@ -507,7 +530,7 @@ def test_a_stop_copy_that_fails_from_pre_copy(device, hook, left_in):
 def test_a_load_that_fails(device, hook):
     parameter("fail", hook)
     parameter("fail_errno", 95)
-    assert refused(device, GOOD) == "EOPNOTSUPP"
+    assert refused(device, GOOD) == "ENOTSUP"
     parameter("fail", "")
     assert refused(device, GOOD) is None
 
@@ -529,9 +552,9 @@ def test_a_provider_that_cannot_move_this_vf(vf, log):
     parameter("fail_errno", 95)
     with Device(vf) as device:
         assert mig.flags(device) == 0
-        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
-        assert outcome(lambda: mig.data_size(device)) == "EOPNOTSUPP"
-        assert outcome(lambda: set_state(device, S.STOP)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.state(device)) == "ENOTSUP"
+        assert outcome(lambda: mig.data_size(device)) == "ENOTSUP"
+        assert outcome(lambda: set_state(device, S.STOP)) == "ENOTSUP"
         assert outcome(lambda: mig.opt_in(device)) == "EINVAL"
         device.reset()
     assert "cannot move it: no migration is offered" in log()
@@ -554,7 +577,7 @@ def test_without_a_transport_there_is_no_migration(vf, log, word):
     assert TRANSPORT.read_text() == f"{word}\n"
     with Device(vf) as device:
         assert mig.flags(device) == 0
-        assert outcome(lambda: mig.state(device)) == "EOPNOTSUPP"
+        assert outcome(lambda: mig.state(device)) == "ENOTSUP"
     if WORDS[word]:
         assert log().count(WORDS[word]) == 1
     else:
@@ -571,15 +594,6 @@ def test_without_a_transport_there_is_no_migration(vf, log, word):
 def test_other_words_are_refused(vfs, word):
     assert outcome(lambda: TRANSPORT.write_text(word + "\n")) == "EINVAL"
     assert TRANSPORT.read_text() == "fixed\n"
-
-
-def test_the_transport_can_be_set_at_load(host):
-    host.load("mediate")
-    status, message = host.insmod(MEDIATOR, "transport=wrong")
-    assert status != 0 and "Invalid" in message
-    status, message = host.insmod(MEDIATOR, "transport=none")
-    assert status == 0, message
-    assert TRANSPORT.read_text() == "none\n"
 
 
 def test_states_change_while_files_are_read(device):
@@ -611,3 +625,114 @@ def test_states_change_while_files_are_read(device):
     device.reset()
     assert mig.state(device) == S.RUNNING
     assert refused(device, GOOD) is None
+
+
+def debugfs(vf, name):
+    return Path("/sys/kernel/debug/vfio_pci_mediate", vf.address, name).read_text()
+
+
+FILES = ("state", "transport", "provider", "trapped", "trapped_writes", "dirty_pages", "state_bytes", "last_error")
+
+
+def test_debugfs(vfs):
+    vf, other = vfs
+    folder = Path("/sys/kernel/debug/vfio_pci_mediate")
+    assert {entry.name for entry in folder.iterdir()} == {vf.address, other.address}
+    assert {entry.name for entry in (folder / vf.address).iterdir()} == set(FILES)
+    closed = [debugfs(vf, name) for name in ("state", "transport", "provider", "trapped", "dirty_pages")]
+    assert closed == ["none\n", "none\n", "none\n", "", "0\n"]
+    with Device(vf) as device:
+        device.enable_memory()
+        assert [debugfs(vf, name) for name in FILES[:4]] == \
+            ["RUNNING\n", "fixed\n", "test_provider\n", "BAR0 0x0-0xfff\n"]
+        before = int(debugfs(vf, "trapped_writes"))
+        registers(device, (1, 2))
+        assert int(debugfs(vf, "trapped_writes")) == before + 2
+        for to in STATES:
+            with DataFile(set_state(device, S.PRE_COPY)) as data:
+                assert int(debugfs(vf, "state_bytes")) == len(data.drain())
+            go(device, to)
+            assert debugfs(vf, "state") == f"{to.name}\n"
+            assert debugfs(other, "state") == "none\n"
+            device.reset()
+        assert refused(device, GOOD) is None
+        assert int(debugfs(vf, "state_bytes")) == len(GOOD)
+        assert refused(device, stream(compat=2)) == "EINVAL"
+        assert debugfs(vf, "last_error") == "compat differs: set it alike\n"
+    assert debugfs(vf, "last_error") == "compat differs: set it alike\n", "it stays behind the VMM"
+
+
+def test_vfio_s_own_debugfs_agrees(vf):
+    theirs = Path("/sys/kernel/debug/vfio", vf.address, "migration")
+    if not theirs.is_dir():
+        pytest.skip("this kernel has no VFIO_DEBUGFS")
+    with Device(vf) as device:
+        assert (theirs / "features").read_text().split() == ["stop-copy", "p2p", "pre-copy"]
+        for to in STATES:
+            go(device, to)
+            assert (theirs / "state").read_text() == debugfs(vf, "state") == f"{to.name}\n"
+            device.reset()
+    assert outcome((theirs / "state").read_text) == "EINVAL"
+
+
+@pytest.fixture
+def trace():
+    """The trace events of the mediator since the test began."""
+    tracing = Path("/sys/kernel/tracing")
+    if not (tracing / "events").is_dir():
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", tracing], check=True)
+    (tracing / "trace").write_text("")
+    (tracing / "events/mediate/enable").write_text("1")
+    yield lambda: [line.split(": ", 1)[1] for line in (tracing / "trace").read_text().splitlines()
+                   if not line.startswith("#")]
+    (tracing / "events/mediate/enable").write_text("0")
+
+
+def test_trace_events(vf, device, trace):
+    bar0 = device.region(0)
+    device.write(bar0, REG_SCRATCH, struct.pack("<Q", 0x1234))
+    device.read(bar0, REG_SCRATCH, 4)
+    go(device, S.STOP)
+    parameter("fail", "save_final")
+    assert outcome(lambda: go(device, S.STOP_COPY)) == "EIO"
+    device.reset()
+    name = vf.address
+    assert trace() == [
+        f"trap: {name} BAR0+0x100 <- 0x1234 width=8",
+        f"trap: {name} BAR0+0x100 -> 0x1234 width=4",
+        f"state: {name} RUNNING -> RUNNING_P2P ret=0",
+        f"state: {name} RUNNING_P2P -> STOP ret=0",
+        f"state: {name} STOP -> STOP_COPY ret=-5",
+        f"state: {name} STOP -> RUNNING ret=0",
+    ]
+
+
+IOVA = 0x10000
+
+
+def test_hooks_reach_the_guest_s_memory(vf, trace):
+    parameter("dma_iova", IOVA + 0x20)
+    with Device(vf) as device:
+        device.enable_memory()
+        with device.dma_memory(IOVA, 0x1000) as memory:
+            memory[0x20:0x28] = struct.pack("<Q", 0xFEEDFACE)
+            found = saved(device)
+            assert dict(mig.parse(found))[mig.STATE][:8] == struct.pack("<Q", 0xFEEDFACE)
+            registers(device, (0xC0FFEE, 0))
+            go(device, S.RUNNING)
+            assert memory[0x28:0x30] == struct.pack("<Q", 0xC0FFEE)
+            assert f"dirty: {vf.address} iova=0x10028 len=0x8" in trace()
+            # Across the end of what is mapped, and where nothing is.
+            for iova in (IOVA + 0x1000 - 4, IOVA + 0x1000, 0xFFFFFFFFFFFFFFFC):
+                parameter("dma_iova", iova)
+                assert outcome(lambda: go(device, S.STOP_COPY)) == "EFAULT"
+                assert mig.state(device) == S.STOP
+                assert outcome(lambda: go(device, S.RUNNING)) == "EFAULT"
+                assert mig.state(device) == S.ERROR
+                device.reset()
+
+
+def test_the_log_is_not_flooded(device, log):
+    for _ in range(100):
+        assert refused(device, b"\0" * 16) == "EINVAL"
+    assert 1 <= log().count("it is not a migration stream") <= 60

@@ -16,7 +16,7 @@ SET_IOMMU, GROUP_GET_STATUS = 0x3B66, 0x3B67
 GROUP_SET_CONTAINER, GROUP_GET_DEVICE_FD = 0x3B68, 0x3B6A
 DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, DEVICE_RESET = 0x3B6B, 0x3B6C, 0x3B6F
 DEVICE_SET_IRQS = 0x3B6E
-IOMMU_MAP_DMA = 0x3B71
+MAP_DMA, UNMAP_DMA = 0x3B71, 0x3B72
 TYPE1V2_IOMMU = 3
 
 FLAG_READ, FLAG_WRITE, FLAG_MMAP, FLAG_CAPS = 1, 2, 4, 8
@@ -55,7 +55,7 @@ class Device:
     def __init__(self, function):
         self._stack = contextlib.ExitStack()
         try:
-            self._container = container = self._open("/dev/vfio/vfio")
+            self.container = container = self._open("/dev/vfio/vfio")
             group = self._open(function.vfio_group)
             fcntl.ioctl(group, GROUP_SET_CONTAINER, array.array("i", [container]))
             fcntl.ioctl(container, SET_IOMMU, TYPE1V2_IOMMU)
@@ -122,6 +122,19 @@ class Device:
     def unmap(self, address, size):
         _libc.munmap(address, size)
 
+    @contextlib.contextmanager
+    def dma_memory(self, iova, size):
+        """Memory that the device can read and write at an address."""
+        memory = mmap.mmap(-1, size)
+        pointer = ctypes.c_char.from_buffer(memory)
+        fcntl.ioctl(self.container, MAP_DMA, struct.pack("<IIQQQ", 32, 3, ctypes.addressof(pointer), iova, size))
+        try:
+            yield memory
+        finally:
+            fcntl.ioctl(self.container, UNMAP_DMA, struct.pack("<IIQQ", 24, 0, iova, size))
+            del pointer
+            memory.close()
+
     def reset(self):
         fcntl.ioctl(self.fd, DEVICE_RESET)
 
@@ -130,14 +143,6 @@ class Device:
         config = self.region(CONFIG_REGION)
         command = struct.unpack("<H", self.read(config, 4, 2))[0]
         self.write(config, 4, struct.pack("<H", command | 2))
-
-    def map_dma(self, iova, size):
-        """Memory that the device sees at `iova`, until it is closed."""
-        memory = mmap.mmap(-1, size)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        # Readable and writable.
-        fcntl.ioctl(self._container, IOMMU_MAP_DMA, struct.pack("<IIQQQ", 32, 3, address, iova, size))
-        return memory
 
     def enable_bus_master(self):
         """Let the device reach memory, as a VMM does for its guest's driver."""
