@@ -4,6 +4,8 @@
 //! crate's: where the fake's registers and the VFs' state live.
 
 mod device;
+#[cfg(test)]
+pub(crate) mod hostile;
 #[cfg(any(test, kunit_module))]
 mod level_tests;
 #[cfg(any(test, kunit_module))]

@@ -182,13 +182,20 @@ mod moves {
     #[test]
     fn an_exchange_goes_on_elsewhere_in_each_phase() {
         let memories = [memory::Memory::new(), memory::Memory::new()];
-        for phase in 0..6 {
+        for phase in 0..7 {
             let mut source = Rig::running(&memories[0], 1);
+            let mut machine = Machine::new(0);
             let request = Request::MaxFrame(9018).encode();
             let words = request.as_slice();
             match phase {
-                // Nothing; the memory taken; written; asked; answered; read.
+                // Nothing; the memory taken; written; asked; answered; read; and asked
+                // only when it was stopped already.
                 0 => {}
+                6 => {
+                    let stopped = machine.quiesce(&source.world(), Level::Stopped);
+                    assert_eq!(stopped, Ok(()));
+                    source.fake.vf_send(0, words);
+                }
                 1 => source.fake.vf_write(0, VFU),
                 2 => {
                     source.fake.vf_write(0, VFU);
@@ -206,7 +213,7 @@ mod moves {
                     assert_eq!(source.fake.vf_receive(0), Some([0xa000_0005]));
                 }
             }
-            let (bytes, len) = save(&mut source, &mut Machine::new(0));
+            let (bytes, len) = save(&mut source, &mut machine);
             let mut there = Rig::with_vfs(&memories[1], 2);
             let mut machine = Machine::new(1);
             assert_eq!(load(&mut there, &mut machine, &bytes[..len]), Ok(()));

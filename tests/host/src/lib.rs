@@ -79,3 +79,5 @@ mod properties;
 mod stream_properties;
 #[cfg(test)]
 mod vf_properties;
+#[cfg(test)]
+mod vf_state_properties;

@@ -33,22 +33,29 @@ class VfUser:
     def __init__(self, function):
         self.device = Device(function)
         self.device.enable_memory()
-        bar0 = self.device.region(0)
+        self._bar0 = bar0 = self.device.region(0)
         self._size = bar0.size
-        self._base = self.device.map(bar0, 0, bar0.size)
+        # Where parts of it are not to be mapped, use the file for all of it.
+        self._base = None if bar0.areas else self.device.map(bar0, 0, bar0.size)
         self._seen = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.device.unmap(self._base, self._size)
+        if self._base is not None:
+            self.device.unmap(self._base, self._size)
         self.device.close()
 
     def read(self, offset):
+        if self._base is None:
+            return int.from_bytes(self.device.read(self._bar0, offset, 4), "little")
         return ctypes.c_uint32.from_address(self._base + offset).value
 
     def write(self, offset, value):
+        if self._base is None:
+            self.device.write(self._bar0, offset, value.to_bytes(4, "little"))
+            return
         ctypes.c_uint32.from_address(self._base + offset).value = value
 
     def _status(self):

@@ -144,6 +144,12 @@ class Device:
         command = struct.unpack("<H", self.read(config, 4, 2))[0]
         self.write(config, 4, struct.pack("<H", command | 2))
 
+    def enable_bus_master(self):
+        """Let the device reach memory, as a VMM does for its guest's driver."""
+        config = self.region(CONFIG_REGION)
+        command = struct.unpack("<H", self.read(config, 4, 2))[0]
+        self.write(config, 4, struct.pack("<H", command | 4))
+
     def request_eventfd(self):
         """An eventfd that vfio signals when the host wants the device back."""
         event = os.eventfd(0, os.EFD_NONBLOCK)

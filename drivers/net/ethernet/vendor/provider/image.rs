@@ -79,6 +79,9 @@ impl Machine {
         }
         let known = self.known(platform)?;
         check(&self.stopped.device)?;
+        // Of all that is saved it alone may have changed: whoever has the VF's BAR can
+        // write to it.
+        self.stopped.mailbox = platform.with_vfs(|vfs, _| vfs.mailbox(platform.io(), self.vf))?;
         // What was put down and has not gone on has its contexts with it.
         if !self.loaded {
             self.stopped.contexts = rings::contexts(platform, &self.stopped.device)?;

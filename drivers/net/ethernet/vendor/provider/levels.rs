@@ -131,7 +131,6 @@ impl Machine {
         self.stopped.device = device;
         let counted = registers::read_statistics(platform.io(), vf)?;
         self.stopped.statistics = self.ahead.seen(counted);
-        self.stopped.mailbox = platform.with_vfs(|vfs, _| vfs.mailbox(platform.io(), vf))?;
         Ok(())
     }
 

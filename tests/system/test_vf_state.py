@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A VF's state by the raw uAPI: saved on one NIC, loaded on another."""
+
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import MEDIATOR
+from rigtest import mailbox as mbx
+from rigtest.mailbox import VfUser, granted, mac_words
+from rigtest.migration import DataFile, S, set_state
+from rigtest.pci import wait_for
+
+MAC = "02:00:00:00:00:11"
+TRANSPORT = Path("/sys/module/vfio_pci_mediate/parameters/transport")
+# Page 1: throttles, vectors of queues and mailbox.
+INTERRUPTS = [0x1680, 0x1684, 0x1688, 0x1700, 0x1740]
+# Of both queues of each kind: base, length, shape or control, head, tail, enable, write-back.
+QUEUES = [
+    base + 0x100 * k + register
+    for base, registers in ((0x2800, (0, 4, 8, 0xC, 0x10, 0x18, 0x28)),
+                            (0x3800, (0, 4, 8, 0x10, 0x14, 0x18, 0x28, 0x38, 0x3C)))
+    for k in range(2) for register in registers
+]
+GPTC, GOTC, GPRC = 0xF14, 0xF34, 0xF10
+ENABLE = 1 << 25
+RAM, RAM_SIZE = 0x100000, 1 << 16
+RING, LENGTH = RAM, 64
+BUFFERS = RAM + 0x8000
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+@pytest.fixture
+def nics(host):
+    host.load("mediate", MEDIATOR, "igb_rs")
+    TRANSPORT.write_text("fixed")
+    for nic in host.nics[:2]:
+        for vf in host.make_vfs(nic, "igb_rs", 2):
+            vf.bind(MEDIATOR)
+        ip("link", "set", nic.netdev, "up")
+    for nic in host.nics[:2]:
+        carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
+        wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
+    return host.nics[:2]
+
+
+@pytest.fixture
+def source(nics):
+    with VfUser(nics[0].vfs[0]) as user, user.device.dma_memory(RAM, RAM_SIZE) as user.memory:
+        user.device.enable_bus_master()
+        user.reset()
+        yield user
+
+
+@pytest.fixture
+def there(nics):
+    with VfUser(nics[1].vfs[1]) as user, user.device.dma_memory(RAM, RAM_SIZE) as user.memory:
+        user.device.enable_bus_master()
+        yield user
+
+
+def save(user):
+    """Stops a VF and answers its stream."""
+    with DataFile(set_state(user.device, S.STOP_COPY)) as file:
+        return file.drain()
+
+
+def load(user, stream):
+    with DataFile(set_state(user.device, S.RESUMING)) as file:
+        file.write_all(stream)
+    set_state(user.device, S.STOP)
+
+
+def move(source, there, to=S.RUNNING):
+    stream = save(source)
+    there.memory[:] = source.memory[:]
+    load(there, stream)
+    set_state(there.device, to)
+
+
+def set_up_tx(user, queue=0, head=0):
+    base = 0x3800 + 0x100 * queue
+    for register, value in ((0, RING + 0x1000 * queue), (4, 0), (8, LENGTH * 16), (0x10, head), (0x18, head),
+                            (0x28, ENABLE | 0x10108), (0x18, head)):
+        user.write(base + register, value)
+
+
+def queue_packet(user, at, queue=0, vlan=None):
+    """A broadcast of 60 bytes in slot `at`, with the VLAN of context 0 if asked."""
+    frame = b"\xff" * 6 + bytes.fromhex(MAC.replace(":", "")) + b"\x88\xb5" + bytes(46)
+    buffer = BUFFERS + 64 * at
+    user.memory[buffer - RAM:buffer - RAM + 60] = frame
+    second = 60 << 46 | 1 << 29 | 3 << 20 | 1 << 24 | 1 << 25 | 1 << 27 | 60
+    if vlan:
+        second |= 1 << 30
+    put(user, at, buffer, second, queue)
+
+
+def queue_context(user, at, vlan, queue=0):
+    put(user, at, vlan << 16 | 14 << 9, 1 << 29 | 2 << 20, queue)
+
+
+def put(user, at, first, second, queue):
+    slot = RING + 0x1000 * queue + 16 * at - RAM
+    user.memory[slot:slot + 16] = struct.pack("<QQ", first, second)
+
+
+def seen(user):
+    return {register: user.read(register) for register in QUEUES + INTERRUPTS}
+
+
+def test_registers_are_the_same_elsewhere(source, there):
+    set_up_tx(source, 0, 20)
+    set_up_tx(source, 1, 7)
+    for k in range(2):
+        rx = 0x2800 + 0x100 * k
+        for register, value in ((0, RING + 0x4000 + 0x1000 * k), (4, 0), (8, 0x400), (0xC, 0x02000002),
+                                (0x10, 11 + k), (0x18, 11 + k), (0x28, ENABLE | 0x10810), (0x18, 40 + k)):
+            source.write(rx + register, value)
+        source.write(0x3838 + 0x100 * k, RING + 0x7000 + 8 * k)
+    source.write(0x1700, 0x8180)
+    source.write(0x1740, 0x82)
+    for n, value in enumerate((488, 0, 16)):
+        source.write(0x1680 + 4 * n, value)
+    for register in (0x152C, 0x1530, 0x1524):
+        source.write(register, 7)
+    assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
+    before = seen(source)
+    # Before anything is received there.
+    move(source, there, S.RUNNING_P2P)
+    assert seen(there) == before
+    set_state(there.device, S.RUNNING)
+    # It is the guest's own still, without telling of a reset.
+    assert granted(there.ask(mbx.MAX_FRAME, 3000), mbx.MAX_FRAME)
+
+
+def test_counters_and_rings_go_on(source, there):
+    set_up_tx(source)
+    for at in range(LENGTH - 4):
+        queue_packet(source, at)
+    source.write(0x3818, LENGTH - 4)
+    wait_for(lambda: source.read(0x3810) == LENGTH - 4, 2, "packets sent")
+    counted = source.read(GPTC), source.read(GOTC)
+    assert counted[0] == LENGTH - 4
+    before = there.read(GPTC)
+    set_state(source.device, S.RUNNING_P2P)
+    # Doorbells are taken, over the end of the ring, and nothing happens.
+    for at in range(LENGTH - 4, LENGTH + 3):
+        queue_packet(source, at % LENGTH)
+    source.write(0x3818, 3)
+    assert source.read(0x3810) == LENGTH - 4 and source.read(GPTC) == counted[0]
+    move(source, there)
+    wait_for(lambda: there.read(0x3810) == 3, 2, "the rest sent")
+    assert there.read(GPTC) == counted[0] + 7
+    assert there.read(GOTC) == counted[1] + 7 * 64
+    assert before == 0 or there.read(GPTC) != before + 7
+
+
+def test_a_request_that_nobody_has_read_goes_along(source, there):
+    set_state(source.device, S.STOP)
+    source.send([mbx.MAX_FRAME, 3000])
+    time.sleep(0.3)
+    move(source, there)
+    assert granted(there.answer()[0], mbx.MAX_FRAME)
+
+
+def test_an_answer_that_nobody_has_read_goes_along(source, there):
+    source.send([mbx.MAX_FRAME, 3000])
+    time.sleep(0.3)
+    move(source, there)
+    assert granted(there.answer()[0], mbx.MAX_FRAME)
+    assert granted(there.ask(mbx.MAX_FRAME, 2000), mbx.MAX_FRAME)
+
+
+def test_cancelled_it_goes_on_as_it_was(source):
+    set_up_tx(source)
+    for at in range(8):
+        queue_packet(source, at)
+    source.write(0x3818, 4)
+    for state in (S.PRE_COPY, S.PRE_COPY_P2P, S.STOP_COPY, S.STOP, S.RUNNING):
+        fd = set_state(source.device, state)
+        if fd is not None:
+            DataFile(fd).__exit__()
+    source.write(0x3818, 8)
+    wait_for(lambda: source.read(0x3810) == 8, 2, "packets sent")
+    assert source.read(GPTC) == 8
+    assert granted(source.ask(mbx.MAX_FRAME, 3000), mbx.MAX_FRAME)
+
+
+def hears(netdev, send):
+    """Whether the interface receives the guest's broadcast that `send` sends."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5)) as wire:
+        wire.bind((netdev, 0x88B5))
+        wire.settimeout(2)
+        send()
+        try:
+            return wire.recv(2000)[6:12] == bytes.fromhex(MAC.replace(":", ""))
+        except TimeoutError:
+            return False
+
+
+def test_a_context_goes_along(nics, source, there):
+    for index, nic in enumerate(nics):
+        ip("link", "add", "link", nic.netdev, "name", f"v{index}", "type", "vlan", "id", "291")
+        ip("link", "set", f"v{index}", "up")
+    assert granted(source.ask(mbx.VLAN | 1 << 16, 291), mbx.VLAN)
+    set_up_tx(source)
+    queue_context(source, 0, 291)
+    queue_packet(source, 1, vlan=True)
+    assert hears("v0", lambda: source.write(0x3818, 2))
+    ring = bytes(source.memory[:LENGTH * 16])
+    move(source, there)
+    assert bytes(there.memory[:LENGTH * 16]) == ring
+    assert there.read(0x3810) == 2 and there.read(0x3818) == 2
+    # Its driver relies on the context that it wrote elsewhere.
+    queue_packet(there, 2, vlan=True)
+    assert hears("v1", lambda: there.write(0x3818, 3))
+
+
+def test_a_context_that_has_left_its_ring_is_told_of_early(source, log):
+    set_up_tx(source)
+    queue_context(source, 0, 291)
+    for at in range(1, LENGTH + 1):
+        queue_packet(source, at % LENGTH, vlan=True)
+        source.write(0x3818, (at + 1) % LENGTH)
+    wait_for(lambda: source.read(0x3810) == 1, 2, "packets sent")
+    with pytest.raises(OSError):
+        with DataFile(set_state(source.device, S.PRE_COPY)) as file:
+            file.drain()
+    assert "relies on offload context 0 of transmit queue 0" in log()
+    set_state(source.device, S.RUNNING)
+    queue_context(source, 1, 291)
+    source.write(0x3818, 2)
+    save(source)
+
+
+def test_settings_that_differ_are_refused_early_with_their_cure(nics, source, there, log):
+    there_netdev = nics[1].netdev
+    ip("link", "set", there_netdev, "vf", "1", "vlan", "5")
+    assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
+    with DataFile(set_state(source.device, S.PRE_COPY)) as file:
+        precopy = file.drain()
+    with pytest.raises(OSError):
+        with DataFile(set_state(there.device, S.RESUMING)) as file:
+            file.write_all(precopy)
+            set_state(there.device, S.STOP)
+    assert f"ip link set {there_netdev} vf 1 vlan 0 qos 0" in log()
+    # The source has noticed nothing.
+    set_state(source.device, S.RUNNING)
+    assert granted(source.ask(mbx.MAX_FRAME, 3000), mbx.MAX_FRAME)
+
+
+def test_the_network_learns_where_the_guest_is(nics, source, there):
+    assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
+    assert granted(source.ask(mbx.VLAN | 1 << 16, 9), mbx.VLAN)
+    everything = 3
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(everything)) as wire:
+        wire.bind((nics[1].netdev, everything))
+        wire.settimeout(3)
+        move(source, there)
+        octets = bytes.fromhex(MAC.replace(":", ""))
+        untagged = b"\xff" * 6 + octets + b"\x80\x35"
+        tagged = b"\xff" * 6 + octets + b"\x81\x00\x00\x09\x80\x35"
+        wanted = {untagged, tagged}
+        while wanted:
+            frame = wire.recv(2000)
+            wanted -= {start for start in wanted if frame.startswith(start)}
