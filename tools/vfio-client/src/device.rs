@@ -2,6 +2,10 @@
 
 //! An open vfio device.
 
+use crate::abi::uapi::{
+    vfio_device_info, vfio_irq_info, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD,
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
+};
 use crate::{
     abi::{
         ioctl::{self, exchange, plain, Buffer},
@@ -15,10 +19,6 @@ use crate::{
 use std::{
     fs::File,
     os::{fd::AsRawFd, unix::fs::FileExt},
-};
-use vfio_bindings::bindings::vfio::{
-    vfio_device_info, vfio_irq_info, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD,
-    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
 };
 use vmm_sys_util::eventfd::EventFd;
 

@@ -2,6 +2,11 @@
 
 //! The two ways to give a device memory: a type1 container, and iommufd.
 
+use crate::abi::uapi::{
+    vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd, vfio_group_status,
+    vfio_iommu_type1_dma_map, VFIO_TYPE1v2_IOMMU, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE,
+    VFIO_GROUP_FLAGS_VIABLE,
+};
 use crate::{
     abi::ioctl::{self, exchange, plain},
     error::{Context, Result},
@@ -16,11 +21,6 @@ use std::{
     fs::{self, File},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
-};
-use vfio_bindings::bindings::vfio::{
-    vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd, vfio_group_status,
-    vfio_iommu_type1_dma_map, VFIO_TYPE1v2_IOMMU, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE,
-    VFIO_GROUP_FLAGS_VIABLE,
 };
 
 /// Which of the two.

@@ -2,17 +2,7 @@
 
 //! VFIO migration, version 2: states, the data file, what QEMU asks beside.
 
-use crate::{
-    abi::ioctl::{self, exchange, own, Buffer},
-    device::Device,
-    error::{Context, Error, Result},
-};
-use rand::{rngs::SmallRng, Rng};
-use std::{
-    fs::File,
-    io::{self, Read, Write},
-};
-use vfio_bindings::bindings::vfio::{
+use crate::abi::uapi::{
     vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR as ERROR,
     vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY as PRE_COPY,
     vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY_P2P as PRE_COPY_P2P,
@@ -25,6 +15,16 @@ use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FEATURE_MIGRATION, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_DEVICE_FEATURE_SET, VFIO_MIGRATION_P2P,
     VFIO_MIGRATION_PRE_COPY, VFIO_MIGRATION_STOP_COPY, VFIO_PRECOPY_INFO_REINIT,
+};
+use crate::{
+    abi::ioctl::{self, exchange, own, Buffer},
+    device::Device,
+    error::{Context, Error, Result},
+};
+use rand::{rngs::SmallRng, Rng};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
 };
 
 /// A state of a device.

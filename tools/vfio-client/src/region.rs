@@ -2,7 +2,7 @@
 
 //! What the kernel says of a device's region, from the bytes it says it in.
 
-use vfio_bindings::bindings::vfio::{
+use crate::abi::uapi::{
     VFIO_REGION_INFO_CAP_SPARSE_MMAP, VFIO_REGION_INFO_FLAG_CAPS, VFIO_REGION_INFO_FLAG_MMAP,
 };
 

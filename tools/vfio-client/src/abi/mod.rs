@@ -4,3 +4,8 @@
 
 pub(crate) mod ioctl;
 pub(crate) mod mapping;
+
+/// The constants and structures of `<linux/vfio.h>`.
+pub(crate) mod uapi {
+    pub(crate) use vfio_bindings::bindings::vfio::*;
+}
