@@ -62,7 +62,14 @@ fn neighbours(rig: &Rig<'_>) -> u64 {
         for register in (0..0x100).step_by(4) {
             add(rig.fake.get(PER_VF + 0x100 * vf + register));
         }
-        for register in [IVAR, VTIVAR, VTIVAR + 0x20, 0x0800 + 0x3c * vf, 0x3700, 0x5ad0] {
+        for register in [
+            IVAR,
+            VTIVAR,
+            VTIVAR + 0x20,
+            0x0800 + 0x3c * vf,
+            0x3700,
+            0x5ad0,
+        ] {
             add(rig.fake.get(register + 4 * vf));
         }
         for vector in 0..3 {

@@ -239,9 +239,13 @@ mod moves {
                     assert_eq!(register(&mut there), VFU);
                     there.fake.put(VMBMEM + 0x40, words[0]);
                     there.fake.put(VMBMEM + 0x44, words[1]);
-                    page0::written(&there.world(), 1, 0xc40);
-                    there.fake.vf_write(1, REQ);
+                    there.fake.put(ICR, 0);
+                    let asked = page0::write(&there.world(), 1, 0xc40, &REQ.to_le_bytes());
+                    assert!(asked && there.fake.get(ICR) == VMMB);
                     there.serve();
+                    // From now on the device knows.
+                    let world = there.world();
+                    assert!(!page0::write(&world, 1, 0xc40, &VFU.to_le_bytes()));
                 }
                 _ => {}
             }

@@ -258,13 +258,13 @@ unsafe extern "C" fn rw(
 ) -> c_int {
     // SAFETY: `ctx` is what `open` made.
     let vf = unsafe { borrow(ctx) };
-    if write {
-        return answer(vf.write(region, offset));
-    }
     // CAST: 1 to 8.
     let width = width as usize;
     // SAFETY: The caller hands in so many bytes, for this call.
     let bytes = unsafe { core::slice::from_raw_parts_mut(val.cast::<u8>(), width) };
+    if write {
+        return answer(Ok(vf.write(region, offset, bytes)));
+    }
     answer(vf.read(region, offset, bytes))
 }
 

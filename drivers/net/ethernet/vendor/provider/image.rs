@@ -106,7 +106,7 @@ impl Machine {
     }
 
     /// Puts a VF down here that [`save`](Self::save) has written, or anybody has; this one
-    /// must be stopped, and its queues are off. Errors: `EBUSY` if it is not; the state makes
+    /// must be stopped. Its registers are written when it is no longer. Errors: `EBUSY` if it is not; the state makes
     /// no sense, or does not fit. Nothing has changed then.
     pub(crate) fn load<'a, P: Platform<'a>>(
         &mut self,
@@ -124,7 +124,6 @@ impl Machine {
             vfs.put_down(platform.io(), vf, &known.guest, &stopped.mailbox, now)
         })?;
         granted.map_err(Misfit::Denied)?;
-        registers::write(platform.io(), vf, &stopped.device)?;
         let counted = registers::read_statistics(platform.io(), vf)?;
         self.ahead = Statistics::ahead(stopped.statistics, counted);
         self.stopped = stopped;

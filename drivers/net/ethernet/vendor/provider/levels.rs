@@ -134,14 +134,16 @@ impl Machine {
         Ok(())
     }
 
-    /// From the state in `self` alone, so that it makes no difference where that is from.
+    /// From the state in `self` alone, so that it makes no difference where that is from, nor
+    /// whether the PF was reset meanwhile.
     fn start<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<(), Fault> {
         let vf = self.vf;
         let device = self.stopped.device;
+        registers::write(platform.io(), vf, &device)?;
         if self.loaded {
             rings::replay(platform, vf, &device, &self.stopped.contexts)?;
+            registers::write_heads(platform.io(), vf, &device)?;
         }
-        registers::write_heads(platform.io(), vf, &device)?;
         switches::start_all(platform, vf, &device)?;
         registers::enable_vectors(platform.io(), vf, device.interrupts.enabled)?;
         self.keep(platform, Stillness::Quiet)?;

@@ -199,11 +199,12 @@ impl MediatedVf {
     }
 
     /// A register is written through the device's file.
-    pub(crate) fn write(&self, bar: u32, offset: u64) -> Result<Answer> {
-        if self.is_page0(bar, offset) {
-            page0::written(&self.reach(), self.vf, offset);
+    pub(crate) fn write(&self, bar: u32, offset: u64, bytes: &[u8]) -> Answer {
+        if self.is_page0(bar, offset) && page0::write(&self.reach(), self.vf, offset, bytes) {
+            Answer::Done
+        } else {
+            Answer::Pass
         }
-        Ok(Answer::Pass)
     }
 
     fn is_page0(&self, bar: u32, offset: u64) -> bool {

@@ -10,7 +10,10 @@ use super::{
     platform::Platform,
     registers, //
 };
-use crate::regs::mailbox::V2PMAILBOX;
+use crate::regs::{
+    interrupt::ICS,
+    mailbox::V2PMAILBOX, //
+};
 use kernel::{
     io::{
         register::Array,
@@ -98,9 +101,24 @@ pub(crate) fn read<'a, P: Platform<'a>>(
     Ok(true)
 }
 
-/// A write at `offset` is about to be passed on.
-pub(crate) fn written<'a, P: Platform<'a>>(platform: &P, vf: usize, offset: u64) {
-    if offset == MAILBOX {
-        platform.with_vfs(|vfs, _| vfs.takes_mailbox(vf));
+/// A write of `bytes` at `offset`, naturally aligned; `false` if it is to be passed on to
+/// the device.
+pub(crate) fn write<'a, P: Platform<'a>>(
+    platform: &P,
+    vf: usize,
+    offset: u64,
+    bytes: &[u8],
+) -> bool {
+    let word = match bytes {
+        &[a, b, c, d, ..] if offset == MAILBOX => u32::from_le_bytes([a, b, c, d]),
+        _ => return false,
+    };
+    let value = V2PMAILBOX::from_raw(word);
+    let (request, read) = (value.request(), value.read());
+    let held = platform.with_vfs(|vfs, _| vfs.writes_mailbox(vf, request, read, value.vfu()));
+    if held && (request || read) {
+        // The PF looks at its VFs' mailboxes.
+        platform.io().write_reg(ICS::zeroed().with_vmmb(true));
     }
+    held
 }

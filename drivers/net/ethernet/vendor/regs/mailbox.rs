@@ -29,6 +29,10 @@ register! {
     /// for a VF that is stopped only, whose notices are then kept for it. That real
     /// devices let the PF write this is not known.
     pub(crate) V2PMAILBOX(u32)[8] @ 0x0c40 {
+        /// Notice: the VF has a message. Clears itself.
+        0:0 request => bool;
+        /// Notice: the VF has read the PF's message. Clears itself.
+        1:1 read => bool;
         /// The VF uses the memory.
         2:2 vfu => bool;
         /// The PF uses the memory.

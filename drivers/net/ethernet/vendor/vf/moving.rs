@@ -142,12 +142,27 @@ impl Vfs {
         }
     }
 
-    /// VF `vf` takes its mailbox, or gives it back: what it brought along of that no
-    /// longer counts.
-    pub(crate) fn takes_mailbox(&mut self, vf: usize) {
-        if let Some(service) = self.services.get_mut(vf) {
-            service.held.locked = false;
+    /// VF `vf` writes its mailbox register: `request` and `read` say what for, `locks`
+    /// whether it keeps the memory. If it has brought along that it does, the device knows
+    /// nothing of it, and all of this is held too; answers whether that is so.
+    pub(crate) fn writes_mailbox(
+        &mut self,
+        vf: usize,
+        request: bool,
+        read: bool,
+        locks: bool,
+    ) -> bool {
+        let Some(service) = self.services.get_mut(vf) else {
+            return false;
+        };
+        let held = &mut service.held;
+        if !held.locked {
+            return false;
         }
+        held.request |= request;
+        held.read |= read;
+        held.locked = locks;
+        true
     }
 
     /// The bus has reset VF `vf`, or nobody uses it any more: nothing of what it brought
