@@ -112,8 +112,7 @@ def suites(part):
                 pytest("rig", ["tests/rig"]),
                 in_rig("system-stock", EVERYWHERE, "stock", 2400),
                 in_rig("system-debug", EVERYWHERE, "debug", 4200),
-                # ACPICA loses objects when its own allocations fail (7.3), so it has none to do.
-                in_rig("failures", ["tests/system/debug"], "debug", 2400, ["--append", "acpi=noirq"]),
+                in_rig("failures", ["tests/system/debug"], "debug", 2400),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),

@@ -10,7 +10,7 @@ A, B = "198.51.100.1", "198.51.100.2"
 
 
 def round(host, n):
-    host.load("mediate", "igb_rs")
+    host.load("mediate", "igb_rs", "test_failnth")
     nic, other = host.nics[:2]
     for each in (nic, other):
         each.bind("igb_rs")

@@ -17,7 +17,7 @@ STRIDE = 17
 
 @pytest.fixture
 def nics(host):
-    host.load("mediate", "igb_rs")
+    host.load("mediate", "igb_rs", "test_failnth")
     for nic in host.nics:
         nic.bind("igb_rs")
     return host.nics

@@ -13,7 +13,8 @@ SETTINGS = {
     "fail_page_alloc": {"verbose": 0, "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": 0},
 }
 # Of the tools that watch, which get by without: each allocation would count twice.
-WATCHERS = ("kmemleak", "debug_objects", "lock_", "Acpi-")
+WATCHERS = ("kmemleak", "debug_objects")
+ARM = Path("/sys/module/test_failnth/parameters/nth")
 # More than any operation allocates: the loop ends where nothing is left to fail.
 MOST = 20000
 # What the kernel makes of a lack of memory; no vector is ENOSPC, too.
@@ -39,13 +40,17 @@ def every_allocation():
                 file.write_text(value)
 
 
-def write_failing(path, text, nth):
-    """Write to a file while the `nth` allocation from here on fails.
+def write_failing(path, text, nth, arm=None):
+    """Write to a file while the `nth` allocation fails, from here on or, with the file
+    `arm`, from where test_failnth.c says.
 
     Answers (how many there were before it, or None if it failed; errno or None)."""
     with open(path, "wb", buffering=0) as file, open("/proc/thread-self/fail-nth", "r+b", buffering=0) as control:
-        data = text.encode()
-        os.pwrite(control.fileno(), b"%d" % nth, 0)
+        data, number = text.encode(), b"%d" % nth
+        if arm:
+            arm.write_bytes(number)
+        else:
+            os.pwrite(control.fileno(), number, 0)
         try:
             file.write(data)
             error = None
@@ -53,6 +58,7 @@ def write_failing(path, text, nth):
             error = raised.errno
         left = int(os.pread(control.fileno(), 16, 0))
         os.pwrite(control.fileno(), b"0", 0)
+    assert not arm or int(arm.read_text()) == 0, "it did not come that far"
     return nth - left if left else None, error
 
 
@@ -78,11 +84,12 @@ def each_failure(attempt, undo, stride=1, first=1):
 
 
 def bind(nic, stride=1, first=1):
-    """Probe of the PF, which is unbound; ends unbound."""
+    """Probe of the PF, which is unbound, after its device is enabled; ends unbound.
+    test_failnth is loaded."""
     nic.write("driver_override", "igb_rs\n")
 
     def attempt(n):
-        total, error = write_failing("/sys/bus/pci/drivers/igb_rs/bind", nic.address, n)
+        total, error = write_failing("/sys/bus/pci/drivers/igb_rs/bind", nic.address, n, ARM)
         assert (nic.driver is None) == (error is not None)
         return total, error
     return each_failure(attempt, nic.unbind, stride, first)
