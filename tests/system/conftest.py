@@ -13,7 +13,7 @@ import pytest
 from rigtest import pci
 
 SRC = Path(__file__).resolve().parents[2]
-PROJECT = ("test_errors", "test_provider", "igb_rs", "vfio_pci_mediate", "mediate")
+PROJECT = ("test_failnth", "test_errors", "test_provider", "igb_rs", "vfio_pci_mediate", "mediate")
 MEDIATOR = "vfio_pci_mediate"
 
 
@@ -29,6 +29,7 @@ class Host:
         "mediate": "mediate/mediate.ko",
         "vfio_pci_mediate": "mediate/vfio_pci_mediate.ko",
         "igb_rs": "drivers/net/ethernet/vendor/igb_rs.ko",
+        "test_failnth": "tests/system/modules/test_failnth.ko",
         "test_errors": "tests/system/modules/test_errors.ko",
         "test_provider": "tests/system/modules/test_provider.ko",
     }

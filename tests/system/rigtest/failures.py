@@ -2,43 +2,105 @@
 """Failing allocations of this thread, one at a time (debug kernel only)."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
 DEBUGFS = Path("/sys/kernel/debug")
 SETTINGS = {
     # No back traces: the log check would take them for faults.
-    "failslab": {"verbose": 0, "ignore-gfp-wait": "N"},
+    "failslab": {"verbose": 0, "ignore-gfp-wait": "N", "cache-filter": "Y"},
     "fail_page_alloc": {"verbose": 0, "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": 0},
 }
+# Of the tools that watch, which get by without: each allocation would count twice.
+WATCHERS = ("kmemleak", "debug_objects")
+ARM = Path("/sys/module/test_failnth/parameters/nth")
+# More than any operation allocates: the loop ends where nothing is left to fail.
+MOST = 20000
+# What the kernel makes of a lack of memory; no vector is ENOSPC, too.
+REASONS = (errno.ENOMEM, errno.ENODEV, errno.ENOSPC)
 
 
 @contextlib.contextmanager
 def every_allocation():
     """All allocations count, those that may sleep and single pages too."""
     files = {DEBUGFS / kind / name: value for kind, values in SETTINGS.items() for name, value in values.items()}
+    for file in Path("/sys/kernel/slab").glob("*/failslab"):
+        files[file] = 0 if file.parent.name.startswith(WATCHERS) else 1
     before = {file: file.read_text() for file in files}
     try:
         for file, value in files.items():
-            file.write_text(f"{value}")
+            # A merged cache has no switch of its own.
+            with contextlib.suppress(OSError):
+                file.write_text(f"{value}")
         yield
     finally:
         for file, value in before.items():
-            file.write_text(value)
+            with contextlib.suppress(OSError):
+                file.write_text(value)
 
 
-def write_failing(path, text, nth):
-    """Write to a file while the `nth` allocation from here on fails.
+def write_failing(path, text, nth, arm=None):
+    """Write to a file while the `nth` allocation fails, from here on or, with the file
+    `arm`, from where test_failnth.c says.
 
-    Answers (whether it came to fail, errno or None)."""
+    Answers (how many there were before it, or None if it failed; errno or None)."""
     with open(path, "wb", buffering=0) as file, open("/proc/thread-self/fail-nth", "r+b", buffering=0) as control:
-        data = text.encode()
-        os.pwrite(control.fileno(), b"%d" % nth, 0)
+        data, number = text.encode(), b"%d" % nth
+        if arm:
+            arm.write_bytes(number)
+        else:
+            os.pwrite(control.fileno(), number, 0)
         try:
             file.write(data)
-            errno = None
-        except OSError as error:
-            errno = error.errno
+            error = None
+        except OSError as raised:
+            error = raised.errno
         left = int(os.pread(control.fileno(), 16, 0))
         os.pwrite(control.fileno(), b"0", 0)
-    return left == 0, errno
+    assert not arm or int(arm.read_text()) == 0, "it did not come that far"
+    return nth - left if left else None, error
+
+
+def each_failure(attempt, undo, stride=1, first=1):
+    """Calls attempt(n), as `write_failing` is called, for every `stride`-th n until
+    nothing is left to fail. Answers (allocations, attempts, of them failed)."""
+    attempts = failed = 0
+    with every_allocation():
+        for n in range(first, MOST, stride):
+            total, error = attempt(n)
+            attempts += 1
+            if error is None:
+                undo()
+            else:
+                failed += 1
+                assert error in REASONS, f"the {n}th allocation failed with {errno.errorcode[error]}"
+            if total is not None:
+                assert error is None
+                return total, attempts, failed
+            if attempts % 50 == 0:
+                print(f"{n} allocations, {failed} of {attempts} made it fail", flush=True)
+    raise AssertionError("there is no end of it")
+
+
+def bind(nic, stride=1, first=1):
+    """Probe of the PF, which is unbound, after its device is enabled; ends unbound.
+    test_failnth is loaded."""
+    nic.write("driver_override", "igb_rs\n")
+
+    def attempt(n):
+        total, error = write_failing("/sys/bus/pci/drivers/igb_rs/bind", nic.address, n, ARM)
+        assert (nic.driver is None) == (error is not None)
+        return total, error
+    return each_failure(attempt, nic.unbind, stride, first)
+
+
+def enable_vf(nic, stride=1, first=1):
+    """`sriov_numvfs` from 0 to 1; ends with 0."""
+    nic.write("sriov_drivers_autoprobe", 0)
+
+    def attempt(n):
+        total, error = write_failing(nic.path / "sriov_numvfs", "1", n)
+        assert nic.numvfs == len(nic.vfs) == (1 if error is None else 0)
+        return total, error
+    return each_failure(attempt, lambda: nic.write("sriov_numvfs", 0), stride, first)

@@ -110,10 +110,22 @@ impl<'bound> Interface<'bound> {
         }
     }
 
-    /// Moves the PF's queues to the pool after `num_vfs` VFs'. Takes the RTNL; sleeps.
+    /// Moves the PF's queues to the pool after `num_vfs` VFs'. Takes the RTNL; sleeps. Errors:
+    /// `ENOMEM`; the PF is then alone, and goes on if there is memory for that.
     pub(crate) fn set_num_vfs(&self, num_vfs: u8) -> Result {
         let _rtnl = Rtnl::lock();
-        self.while_closed(|| self.port.set_num_vfs(num_vfs))
+        let was_open = *self.is_open.lock();
+        let moved = self.while_closed(|| self.port.set_num_vfs(num_vfs));
+        if moved.is_ok() {
+            return Ok(());
+        }
+        let back = self.port.set_num_vfs(0);
+        let open = if was_open { self.open() } else { Ok(()) };
+        if num_vfs == 0 {
+            back.and(open)
+        } else {
+            moved
+        }
     }
 }
 
