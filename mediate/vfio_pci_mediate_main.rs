@@ -39,6 +39,7 @@ mod vfio {
     pub(crate) mod migration;
     pub(crate) mod resuming;
     pub(crate) mod saving;
+    pub(crate) mod session_file;
 }
 
 #[pin_data]

@@ -7,6 +7,7 @@
 use super::{
     bindings::vfio_device,
     vfio_device::{
+        Core,
         Device,
         Operations, //
     },
@@ -50,9 +51,9 @@ unsafe extern "C" fn vfm_rs_set_state(
 #[no_mangle]
 unsafe extern "C" fn vfm_rs_get_state(vdev: *mut vfio_device, state: *mut u32) -> c_int {
     from_result(|| {
+        let ask = |this: &MediatedDevice, _: &Core<'_>| this.migration_state();
         // SAFETY: vfio calls this for devices of this driver alone.
-        let found =
-            unsafe { Device::<MediatedDevice>::with(vdev, |this, _| this.migration_state()) }?;
+        let found = unsafe { Device::with(vdev, ask) }?;
         // SAFETY: `state` is the caller's.
         unsafe { state.write(found) };
         Ok(0)
@@ -67,9 +68,9 @@ unsafe extern "C" fn vfm_rs_get_state(vdev: *mut vfio_device, state: *mut u32) -
 #[no_mangle]
 unsafe extern "C" fn vfm_rs_get_data_size(vdev: *mut vfio_device, size: *mut c_ulong) -> c_int {
     from_result(|| {
+        let ask = |this: &MediatedDevice, _: &Core<'_>| this.migration_data_size();
         // SAFETY: vfio calls this for devices of this driver alone.
-        let found =
-            unsafe { Device::<MediatedDevice>::with(vdev, |this, _| this.migration_data_size()) }?;
+        let found = unsafe { Device::with(vdev, ask) }?;
         let found = c_ulong::try_from(found)?;
         // SAFETY: `size` is the caller's.
         unsafe { size.write(found) };

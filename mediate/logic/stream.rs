@@ -223,8 +223,8 @@ mod tests {
 
     const IDENTITY: Identity<'static> = Identity {
         abi_version: 2,
-        vendor: 0x8086,
-        device: 0x1234,
+        vendor: 0x1af4,
+        device: 0x1041,
         provider: b"some",
     };
 
@@ -269,7 +269,7 @@ mod tests {
         }
         let expected = [
             0x89, b'V', b'F', b'M', 13, 10, 26, 10, 1, 0, 0, 0, 0, 0, 0, 0, //
-            1, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 0x86, 0x80, 0x34, 0x12, //
+            1, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 0xf4, 0x1a, 0x41, 0x10, //
             b's', b'o', b'm', b'e', //
             2, 0, 0, 0, 1, 0, 0, 0, 0xaa, //
             3, 0, 0, 0, 2, 0, 0, 0, 0xbb, 0xcc, //

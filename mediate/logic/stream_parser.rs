@@ -342,9 +342,9 @@ mod tests {
 
     const HERE: Identity<'static> = Identity {
         abi_version: 2,
-        vendor: 0x8086,
-        device: 0x10ca,
-        provider: b"igb",
+        vendor: 0x1af4,
+        device: 0x1041,
+        provider: b"any",
     };
 
     struct Buffer {
@@ -460,7 +460,7 @@ mod tests {
         assert_eq!(with(AT_HEADER + 4, 8), Err(Fault::Size(1, 8)));
         assert_eq!(
             with(AT_HEADER + 12, 0),
-            Err(Fault::OtherDevice(0x8000, 0x10ca))
+            Err(Fault::OtherDevice(0x1a00, 0x1041))
         );
         assert_eq!(with(AT_HEADER + 16, b'x'), Err(Fault::OtherProvider));
         assert_eq!(with(AT_FIRST, 3), Err(Fault::Order(3)));
@@ -475,7 +475,7 @@ mod tests {
         let mut elsewhere = HERE;
         elsewhere.device = 1;
         let (_, _, outcome) = run(&good.bytes[..good.used], 128, &elsewhere);
-        assert_eq!(outcome, Err(Fault::OtherDevice(0x8086, 0x10ca)));
+        assert_eq!(outcome, Err(Fault::OtherDevice(0x1af4, 0x1041)));
     }
 
     #[test]

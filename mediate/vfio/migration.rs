@@ -13,17 +13,15 @@
 
 use super::{
     resuming::Resuming,
-    saving::Saving, //
+    saving::Saving,
+    session_file::SessionFile, //
 };
 use crate::{
     abi::{
         binding::Binding,
         data_file::{
-            DataFile,
             Direction,
-            NewFile,
-            PreCopyInfo,
-            Readiness, //
+            NewFile, //
         },
     },
     logic::{
@@ -54,10 +52,6 @@ use kernel::{
         Mutex,
         MutexGuard,
         SpinLock, //
-    },
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
     },
 };
 
@@ -106,23 +100,23 @@ pub(crate) fn explained<T>(
 }
 
 /// An open device that can be moved.
-struct Movable {
-    binding: Arc<Binding>,
+pub(super) struct Movable {
+    pub(super) binding: Arc<Binding>,
     sizes: Sizes,
 }
 
 /// What the data file of a session does.
-enum Session {
+pub(super) enum Session {
     Saving(Saving),
     Resuming(Resuming),
 }
 
-struct Inner {
-    state: State,
+pub(super) struct Inner {
+    pub(super) state: State,
     /// `None`: closed, or open and not movable.
-    movable: Option<Movable>,
+    pub(super) movable: Option<Movable>,
     /// The current session with its number.
-    session: Option<(u64, Session)>,
+    pub(super) session: Option<(u64, Session)>,
     /// How many sessions there were.
     sessions: u64,
 }
@@ -171,14 +165,15 @@ pub(crate) struct Migration {
 }
 
 /// The state lock, held. Whoever lets it go handles a reset that came meanwhile.
-struct Locked<'a> {
+pub(super) struct Locked<'a> {
     migration: &'a Migration,
     /// Always there, until the drop.
     inner: Option<MutexGuard<'a, Inner>>,
 }
 
 impl Locked<'_> {
-    fn get(&mut self) -> Result<&mut Inner> {
+    /// What the lock protects.
+    pub(super) fn get(&mut self) -> Result<&mut Inner> {
         self.inner.as_deref_mut().ok_or(EIO)
     }
 }
@@ -218,11 +213,21 @@ impl Migration {
         })
     }
 
-    fn lock(&self) -> Locked<'_> {
+    pub(super) fn lock(&self) -> Locked<'_> {
         Locked {
             migration: self,
             inner: Some(self.inner.lock()),
         }
+    }
+
+    /// Notified when a data file may have become readable.
+    pub(super) fn changed(&self) -> &PollCondVar {
+        &self.changed
+    }
+
+    /// The stream of the current session has so many bytes now.
+    pub(super) fn note_bytes(&self, total: u64) {
+        self.state_bytes.store(total, Relaxed);
     }
 
     /// The state, if the device is open and movable, for onlookers.
@@ -406,7 +411,7 @@ impl Migration {
             return Err(EIO);
         };
         saving.finish(binding)?;
-        self.state_bytes.store(saving.total(), Relaxed);
+        self.note_bytes(saving.total());
         Ok(())
     }
 
@@ -417,106 +422,11 @@ impl Migration {
             Session::Resuming(_) => (Direction::Resuming, 0),
         };
         let number = inner.sessions + 1;
-        let data = SessionFile {
-            migration: this.clone(),
-            number,
-        };
+        let data = SessionFile::new(this.clone(), number);
         let file = NewFile::open(Arc::new(data, GFP_KERNEL)?, direction)?;
         inner.sessions = number;
         inner.session = Some((number, session));
-        this.state_bytes.store(total, Relaxed);
+        this.note_bytes(total);
         Ok(Some(file))
-    }
-}
-
-/// The data file of a session, which may have ended.
-struct SessionFile {
-    migration: Arc<Migration>,
-    number: u64,
-}
-
-impl SessionFile {
-    /// The session and the provider; `ENODEV` if the session has ended.
-    fn parts<'a>(&self, inner: &'a mut Inner) -> Result<(State, &'a Binding, &'a mut Session)> {
-        let Inner {
-            state,
-            movable: Some(movable),
-            session: Some((number, session)),
-            ..
-        } = inner
-        else {
-            return Err(ENODEV);
-        };
-        if *number != self.number {
-            return Err(ENODEV);
-        }
-        Ok((*state, &movable.binding, session))
-    }
-}
-
-impl DataFile for SessionFile {
-    fn read(&self, user: &mut UserSliceWriter) -> Result<usize> {
-        let mut locked = self.migration.lock();
-        let (_, _, session) = self.parts(locked.get()?)?;
-        let Session::Saving(saving) = session else {
-            return Err(EBADF);
-        };
-        if user.is_empty() {
-            return Ok(0);
-        }
-        if !saving.has_data() && !saving.is_complete() {
-            // The end for now.
-            return Err(ENOMSG);
-        }
-        saving.read(user)
-    }
-
-    fn write(&self, user: &mut UserSliceReader) -> Result<usize> {
-        let mut locked = self.migration.lock();
-        let (_, binding, session) = self.parts(locked.get()?)?;
-        let Session::Resuming(resuming) = session else {
-            return Err(EBADF);
-        };
-        let done = resuming.write(binding, user);
-        self.migration.state_bytes.store(resuming.total(), Relaxed);
-        done
-    }
-
-    fn readiness(&self) -> Readiness {
-        let mut locked = self.migration.lock();
-        let session = locked.get().and_then(|inner| self.parts(inner));
-        match session {
-            Ok((_, _, Session::Saving(saving))) => {
-                if saving.has_data() || saving.is_complete() {
-                    Readiness::Data
-                } else {
-                    Readiness::Nothing
-                }
-            }
-            Ok(_) => Readiness::Nothing,
-            Err(_) => Readiness::HungUp,
-        }
-    }
-
-    fn changed(&self) -> &PollCondVar {
-        &self.migration.changed
-    }
-
-    fn pre_copy_info(&self) -> Result<PreCopyInfo> {
-        let mut locked = self.migration.lock();
-        let inner = locked.get()?;
-        if !inner.state.is_pre_copy() {
-            return Err(EINVAL);
-        }
-        let (_, binding, session) = self.parts(inner)?;
-        let Session::Saving(saving) = session else {
-            return Err(EINVAL);
-        };
-        let (info, added) = saving.pre_copy_info(binding)?;
-        if added {
-            self.migration.state_bytes.store(saving.total(), Relaxed);
-            self.migration.changed.notify_all();
-        }
-        Ok(info)
     }
 }
