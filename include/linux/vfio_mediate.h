@@ -132,7 +132,8 @@ struct vfio_mediate_host {
  *	changes nothing at all. FINAL is loaded into a VF at QUIESCE_STOP
  * @quiesce: goes to QUIESCE_P2P or QUIESCE_STOP, from any level
  * @resume: goes on with everything, from QUIESCE_P2P
- * @reset: the bus has reset the VF, and nothing is quiesced any more
+ * @reset: the bus has reset the VF, and nothing is quiesced any more. Comes
+ *	before any other of these hooks, and before rw, sees the VF again
  *
  * All are called one at a time, in process context, and may sleep. All but
  * reset run in a system call of the VMM's. After a failing quiesce or resume the

@@ -189,6 +189,17 @@ impl Core<'_> {
         unsafe { bindings::vfm_trace_dirty(self.raw_dev(), iova, len) };
     }
 
+    /// Whether its user has come through iommufd, which lets no driver of a
+    /// physical device read what it maps.
+    pub(crate) fn has_iommufd(&self) -> bool {
+        #[cfg(CONFIG_IOMMUFD)]
+        // SAFETY: Valid by the type's contract; the field changes only while the
+        // device is closed.
+        return unsafe { !(*self.vdev()).iommufd_device.is_null() };
+        #[cfg(not(CONFIG_IOMMUFD))]
+        false
+    }
+
     /// Opens the VF with its provider, if it has one; what the provider refuses
     /// goes to `last_error`. May sleep.
     pub(crate) fn bind_provider(

@@ -151,6 +151,11 @@ fn movable_sizes(
         }
     };
     match (transport, choice) {
+        (Transport::Fixed, _) if dev.has_iommufd() => dev_info!(
+            dev,
+            "opened through iommufd, where a provider cannot read the guest's rings yet: no \
+             migration is offered; use the container, /dev/vfio/vfio\n"
+        ),
         (Transport::Fixed, _) => return Some(sizes),
         (Transport::None, Choice::None) => (),
         (Transport::None, Choice::Auto) => dev_info!(
@@ -325,6 +330,7 @@ impl Operations for MediatedDevice {
             None => io.pass(dev, 0, io.count()),
             Some((provided, bar)) => {
                 let count = bar.clip(offset, io.count()).ok_or(EINVAL)?;
+                self.shared.migration.settle();
                 self.rw_bar(dev, io, provided, index, offset, count)
             }
         }

@@ -7,9 +7,9 @@
 //! provider's locks; the container's and the VMM's mmap_lock, by copies from and
 //! to the user and the guest's memory; and vfio's memory_lock, by a fault of such
 //! a copy in a mapped BAR. vfio holds memory_lock when it resets a device, so
-//! [`Migration::reset_done`] must not wait for the state lock: if somebody else
-//! has it, the reset is left to him. `deferred_reset` and the locks of
-//! `last_error.rs` are leaves.
+//! [`Migration::reset_done`] takes neither the state lock nor, by calling it, any
+//! of the provider's: it leaves the reset to whoever takes the state lock next.
+//! `deferred_reset` and the locks of `last_error.rs` are leaves.
 
 use super::{
     resuming::Resuming,
@@ -152,7 +152,7 @@ const NOT_MOVABLE: u32 = u32::MAX;
 pub(crate) struct Migration {
     #[pin]
     inner: Mutex<Inner>,
-    /// Whether a reset is to be handled by whoever has the state lock.
+    /// Whether a reset is to be handled by whoever takes the state lock next.
     #[pin]
     deferred_reset: SpinLock<bool>,
     /// Notified when a data file may have become readable.
@@ -164,35 +164,13 @@ pub(crate) struct Migration {
     state_bytes: Atomic<u64>,
 }
 
-/// The state lock, held. Whoever lets it go handles a reset that came meanwhile.
-pub(super) struct Locked<'a> {
-    migration: &'a Migration,
-    /// Always there, until the drop.
-    inner: Option<MutexGuard<'a, Inner>>,
-}
+/// The state lock, held.
+pub(super) struct Locked<'a>(MutexGuard<'a, Inner>);
 
 impl Locked<'_> {
     /// What the lock protects.
-    pub(super) fn get(&mut self) -> Result<&mut Inner> {
-        self.inner.as_deref_mut().ok_or(EIO)
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        loop {
-            let mut deferred = self.migration.deferred_reset.lock();
-            if !core::mem::take(&mut *deferred) {
-                // Let go inside the other lock: a reset that comes now either
-                // gets the state lock, or has been seen here.
-                self.inner = None;
-                return;
-            }
-            drop(deferred);
-            if let Some(inner) = self.inner.as_deref_mut() {
-                self.migration.reset(inner);
-            }
-        }
+    pub(super) fn get(&mut self) -> &mut Inner {
+        &mut self.0
     }
 }
 
@@ -213,10 +191,24 @@ impl Migration {
         })
     }
 
+    /// Takes the state lock, and handles a reset that nobody has handled yet.
     pub(super) fn lock(&self) -> Locked<'_> {
-        Locked {
-            migration: self,
-            inner: Some(self.inner.lock()),
+        let mut inner = self.inner.lock();
+        while self.take_reset() {
+            self.reset(&mut inner);
+        }
+        Locked(inner)
+    }
+
+    fn take_reset(&self) -> bool {
+        core::mem::take(&mut *self.deferred_reset.lock())
+    }
+
+    /// Handles a reset that nobody has handled yet, before an access that the
+    /// provider answers. Takes the state lock if there was one.
+    pub(crate) fn settle(&self) {
+        if *self.deferred_reset.lock() {
+            drop(self.lock());
         }
     }
 
@@ -259,7 +251,7 @@ impl Migration {
     /// The device was opened, and can be moved if `movable`.
     pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes)>) -> Result {
         let mut locked = self.lock();
-        let inner = locked.get()?;
+        let inner = locked.get();
         inner.movable = movable.map(|(binding, sizes)| Movable { binding, sizes });
         self.enter(inner, State::Running);
         Ok(())
@@ -268,9 +260,7 @@ impl Migration {
     /// The device is closed: data files answer `ENODEV` from here on.
     pub(crate) fn close(&self) {
         let mut locked = self.lock();
-        let Ok(inner) = locked.get() else {
-            return;
-        };
+        let inner = locked.get();
         let movable = inner.movable.take();
         self.enter(inner, State::Running);
         drop(locked);
@@ -278,18 +268,16 @@ impl Migration {
         drop(movable);
     }
 
-    /// The bus has reset the device. Does not wait for the state lock, see above.
+    /// The bus has reset the device. vfio holds memory_lock here, so this takes no
+    /// lock that is held over a fault: whoever looks at the device next, through
+    /// its files or its mediated registers, handles the reset first.
     pub(crate) fn reset_done(&self) {
-        let mut deferred = self.deferred_reset.lock();
-        *deferred = true;
-        if let Some(inner) = self.inner.try_lock() {
-            drop(deferred);
-            // Handles it.
-            drop(Locked {
-                migration: self,
-                inner: Some(inner),
-            });
+        *self.deferred_reset.lock() = true;
+        if self.seen_state().is_some() {
+            self.state.store(State::Running.raw(), Relaxed);
         }
+        // Who waits for a data file looks again, and finds that it has ended.
+        self.changed.notify_all();
     }
 
     fn reset(&self, inner: &mut Inner) {
@@ -305,7 +293,7 @@ impl Migration {
     /// The uAPI's number of the state. Errors: `EOPNOTSUPP`.
     pub(crate) fn state(&self) -> Result<u32> {
         let mut locked = self.lock();
-        let inner = locked.get()?;
+        let inner = locked.get();
         inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
         Ok(inner.state.raw())
     }
@@ -313,7 +301,7 @@ impl Migration {
     /// Most bytes that are left to be read. Errors: `EOPNOTSUPP`.
     pub(crate) fn data_size(&self) -> Result<u64> {
         let mut locked = self.lock();
-        let inner = locked.get()?;
+        let inner = locked.get();
         let movable = inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
         Ok(match &inner.session {
             Some((_, Session::Saving(saving))) => saving.left(),
@@ -327,7 +315,7 @@ impl Migration {
     /// Errors: `EOPNOTSUPP`, `EINVAL` if there is no way, or why a step failed.
     pub(crate) fn set_state(this: &Arc<Self>, raw: u32) -> Result<Option<NewFile>> {
         let mut locked = this.lock();
-        let inner = locked.get()?;
+        let inner = locked.get();
         let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
         let requested = State::from_raw(raw).ok_or(EINVAL)?;
         let mut file = None;

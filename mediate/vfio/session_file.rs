@@ -60,7 +60,7 @@ impl SessionFile {
 impl DataFile for SessionFile {
     fn read(&self, user: &mut UserSliceWriter) -> Result<usize> {
         let mut locked = self.migration.lock();
-        let (_, session) = self.parts(locked.get()?)?;
+        let (_, session) = self.parts(locked.get())?;
         let Session::Saving(saving) = session else {
             return Err(EBADF);
         };
@@ -76,7 +76,7 @@ impl DataFile for SessionFile {
 
     fn write(&self, user: &mut UserSliceReader) -> Result<usize> {
         let mut locked = self.migration.lock();
-        let (binding, session) = self.parts(locked.get()?)?;
+        let (binding, session) = self.parts(locked.get())?;
         let Session::Resuming(resuming) = session else {
             return Err(EBADF);
         };
@@ -87,8 +87,7 @@ impl DataFile for SessionFile {
 
     fn readiness(&self) -> Readiness {
         let mut locked = self.migration.lock();
-        let session = locked.get().and_then(|inner| self.parts(inner));
-        match session {
+        match self.parts(locked.get()) {
             Ok((_, Session::Saving(saving))) => {
                 if saving.has_data() || saving.is_complete() {
                     Readiness::Data
@@ -107,7 +106,7 @@ impl DataFile for SessionFile {
 
     fn pre_copy_info(&self) -> Result<PreCopyInfo> {
         let mut locked = self.migration.lock();
-        let inner = locked.get()?;
+        let inner = locked.get();
         if !inner.state.is_pre_copy() {
             return Err(EINVAL);
         }
