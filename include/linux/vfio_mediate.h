@@ -89,7 +89,7 @@ struct vfio_mediate_region_info {
  * @refuse: states why the hook that is running fails, in one line without a
  *	newline that tells an operator what to do; for the log and debugfs
  *
- * Valid from a VF's open to its release. dma_read and dma_write may sleep, are
+ * Valid from a VF's open to its release. All may sleep. dma_read and dma_write are
  * for hooks of struct vfio_mediate_migration_ops only, and answer 0, -EFAULT if
  * a part of the range is not mapped for DMA, or another negative errno.
  */
@@ -113,8 +113,8 @@ struct vfio_mediate_host {
 
 /*
  * Which state. PRECOPY: what a destination compares with itself to refuse a VF
- * that would not fit, saved while the VF runs. FINAL: everything, saved and
- * loaded at QUIESCE_STOP.
+ * that would not fit, saved at any level, mostly while the VF runs. FINAL:
+ * everything, saved and loaded at QUIESCE_STOP.
  */
 #define VFIO_MEDIATE_STATE_PRECOPY	1
 #define VFIO_MEDIATE_STATE_FINAL	2
@@ -137,7 +137,7 @@ struct vfio_mediate_host {
  *
  * All are called one at a time, in process context, and may sleep. All but
  * reset run in a system call of the VMM's. After a failing quiesce or resume the
- * VF is of no use until it is reset.
+ * VF is of no use until it is reset. A VF may be released at any level.
  */
 struct vfio_mediate_migration_ops {
 	long (*state_size)(void *ctx, __u32 state);

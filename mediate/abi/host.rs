@@ -91,9 +91,8 @@ impl HostHandle {
 
     /// States why something of the device fails, for the log and debugfs.
     pub(super) fn explain(&self, why: Reason) {
-        let line = Reason::from_bytes(why.as_bytes());
         if self.last_error.set(why) {
-            dev_err!(self.dev(), "{}\n", BStr::from_bytes(line.as_bytes()));
+            dev_err!(self.dev(), "{}\n", BStr::from_bytes(why.as_bytes()));
         }
     }
 
@@ -121,9 +120,6 @@ impl HostHandle {
             return Ok(());
         }
         iova.checked_add(u64::try_from(len)? - 1).ok_or(EFAULT)?;
-        if is_write {
-            self.dev().trace_dirty(iova, u64::try_from(len)?);
-        }
         // SAFETY: The device is open and `data` valid by contract.
         to_result(unsafe { bindings::vfio_dma_rw(self.vdev, iova, data, len, is_write) }).map_err(
             |errno| match errno {
@@ -132,7 +128,11 @@ impl HostHandle {
                 EINVAL | ENOENT | EPERM | EFAULT => EFAULT,
                 other => other,
             },
-        )
+        )?;
+        if is_write {
+            self.dev().trace_dirty(iova, u64::try_from(len)?);
+        }
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ const PERIOD: Delta = Delta::from_secs(5);
 
 /// One line of text; what is too long is cut off, and what is not printable ASCII
 /// becomes a question mark.
+#[derive(Clone, Copy)]
 pub(crate) struct Reason {
     bytes: [u8; MAX_REASON],
     len: usize,
