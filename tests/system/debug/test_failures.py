@@ -5,6 +5,8 @@ which the log check and kmemleak see to, and the next try works.
 Here every so many of them; `make soak PART=failures KERNEL=debug` has each one.
 """
 
+import errno
+
 import pytest
 
 from rigtest import failures
@@ -41,6 +43,9 @@ def test_failures_of_sriov_numvfs(nics):
         total, attempts, failed = failures.enable_vf(nic, STRIDE)
         print(f"{total} allocations; {failed} of {attempts} made it fail")
         assert failed > 1
+        left.wait_carrier()
+        pings(left, RIGHT)
+        assert failures.add_vf(nic) == errno.ENOMEM and nic.numvfs == 0
         left.wait_carrier()
         pings(left, RIGHT)
         nic.numvfs = 7

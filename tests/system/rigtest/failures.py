@@ -14,11 +14,13 @@ SETTINGS = {
 }
 # Of the tools that watch, which get by without: each allocation would count twice.
 WATCHERS = ("kmemleak", "debug_objects")
-ARM = Path("/sys/module/test_failnth/parameters/nth")
+# Of test_failnth.c
+PARAMETERS = Path("/sys/module/test_failnth/parameters")
+ARM, LEFT, LATER = PARAMETERS / "nth", PARAMETERS / "left", PARAMETERS / "later"
 # More than any operation allocates: the loop ends where nothing is left to fail.
 MOST = 20000
-# What the kernel makes of a lack of memory; no vector is ENOSPC, too.
-REASONS = (errno.ENOMEM, errno.ENODEV, errno.ENOSPC)
+# What the kernel makes of a lack of memory: no region is EBUSY, no vector ENOSPC.
+REASONS = (errno.ENOMEM, errno.ENODEV, errno.EBUSY, errno.ENOSPC)
 
 
 @contextlib.contextmanager
@@ -96,11 +98,23 @@ def bind(nic, stride=1, first=1):
 
 
 def enable_vf(nic, stride=1, first=1):
-    """`sriov_numvfs` from 0 to 1; ends with 0."""
+    """`sriov_numvfs` from 0 to 1, before the PCI core adds the VF; ends with 0."""
     nic.write("sriov_drivers_autoprobe", 0)
 
     def attempt(n):
-        total, error = write_failing(nic.path / "sriov_numvfs", "1", n)
+        LEFT.write_text("0")
+        _, error = write_failing(nic.path / "sriov_numvfs", "1", n)
         assert nic.numvfs == len(nic.vfs) == (1 if error is None else 0)
-        return total, error
+        left = int(LEFT.read_text())
+        return n - left if left else None, error
     return each_failure(attempt, lambda: nic.write("sriov_numvfs", 0), stride, first)
+
+
+def add_vf(nic):
+    """The PCI core's first allocation for VFs fails; answers the errno."""
+    LATER.write_text("1")
+    try:
+        with every_allocation():
+            return write_failing(nic.path / "sriov_numvfs", "1", 0)[1]
+    finally:
+        LATER.write_text("0")
