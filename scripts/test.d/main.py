@@ -131,7 +131,7 @@ def suites(part):
                 Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                 Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
-                Suite("soak-forged", ["scripts/soak", "forged", "2", "debug"], by_status),
+                Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
             ]
         case _:
             raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system")
