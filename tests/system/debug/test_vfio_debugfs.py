@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from mover import STATES, go, vf, vfs  # noqa: F401 (fixtures are used by name)
+from mover import STATES, go, rig, vf, vfs  # noqa: F401 (fixtures are used by name)
 from rigtest.vfio import Device, outcome
 from test_migration_uapi import debugfs
 
