@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Allocations of probe and of `sriov_numvfs` fail: all that came before is released,
-which the log check and kmemleak see to, and the next try works.
+"""Allocations of `sriov_numvfs` fail: all that came before is released, which the log
+check and kmemleak see to, and the next try works.
 
-Here every so many of them; `make soak PART=failures KERNEL=debug` has each one.
+Here every so many of them; `make soak PART=failures KERNEL=debug` has each one, and
+those of probe.
 """
 
 import errno
@@ -23,18 +24,6 @@ def nics(host):
     for nic in host.nics:
         nic.bind("igb_rs")
     return host.nics
-
-
-def test_failures_of_probe(nics):
-    nic, other = nics
-    nic.unbind()
-    total, attempts, failed = failures.bind(nic, STRIDE)
-    print(f"{total} allocations; {failed} of {attempts} made probe fail")
-    assert failed > 5
-    nic.bind("igb_rs")
-    with peers((nic.netdev, LEFT), (other.netdev, RIGHT)) as (left, right):
-        pings(left, RIGHT)
-        pings(right, LEFT)
 
 
 def test_failures_of_sriov_numvfs(nics):
