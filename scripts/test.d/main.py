@@ -19,6 +19,10 @@ OUT = SRC / "build/test"
 SUMMARY = re.compile(r"^[a-z]+: (\d+) passed, (\d+) failed$", re.M)
 # What has a folder of its own there needs a kernel or a rig of its own.
 EVERYWHERE = ["tests/system", "--ignore-glob", "tests/system/*/*"]
+# Under KASAN and emulation all of them take over an hour: `scripts/test thorough`.
+ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
+    "lifetime", "mailbox", "migration_modules", "migration_streams", "migration_uapi", "provider", "regions",
+    "registry", "selftests", "two_pfs", "vf_settings", "vf_state")]
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
@@ -120,9 +124,7 @@ def suites(part):
             return [
                 pytest("rig", ["tests/rig"]),
                 in_rig("system-stock", EVERYWHERE, "stock", 2400),
-                # The same packets go through with each move, where there are two kinds of driver.
-                in_rig("system-debug", [*EVERYWHERE, "--deselect",
-                                        "tests/system/test_client.py::test_packets_come_once_and_whole"], "debug", 4200),
+                in_rig("system-debug", ON_DEBUG, "debug", 3000),
                 in_rig("failures", ["tests/system/debug"], "debug", 2400),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
@@ -135,8 +137,10 @@ def suites(part):
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                 Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
             ]
+        case "thorough":
+            return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, thorough")
 
 
 def main(parts):
