@@ -133,7 +133,7 @@ def suites(part):
                 Suite("demo", ["scripts/demo"], by_status),
                 Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status),
                 Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
-                Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
+                Suite("soak-updown", ["scripts/soak", "updown", "3", "debug"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                 Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
             ]
