@@ -22,7 +22,7 @@ EVERYWHERE = ["tests/system", "--ignore-glob", "tests/system/*/*"]
 # Under KASAN and emulation all of them take over an hour: `scripts/test thorough`.
 ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
     "lifetime", "mailbox", "migration_modules", "migration_streams", "migration_uapi", "provider", "regions",
-    "registry", "selftests", "two_pfs", "vf_settings", "vf_state")]
+    "registry", "selftests", "two_pfs", "vf_settings")]
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
