@@ -295,7 +295,7 @@ impl Operations for MediatedDevice {
             .as_ref()
             .and_then(|p| Some((p.binding.clone(), movable?)));
         dev.offer_migration(movable.is_some());
-        self.shared.migration.open(movable)?;
+        self.shared.migration.open(movable);
         *self.shared.provided.lock() = provided;
         *self.shared.user.lock() = Some(User {
             pid: kernel::current!().pid(),

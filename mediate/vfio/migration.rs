@@ -164,16 +164,6 @@ pub(crate) struct Migration {
     state_bytes: Atomic<u64>,
 }
 
-/// The state lock, held.
-pub(super) struct Locked<'a>(MutexGuard<'a, Inner>);
-
-impl Locked<'_> {
-    /// What the lock protects.
-    pub(super) fn get(&mut self) -> &mut Inner {
-        &mut self.0
-    }
-}
-
 impl Migration {
     /// The migration of a closed device.
     pub(crate) fn new() -> impl PinInit<Self> {
@@ -192,12 +182,12 @@ impl Migration {
     }
 
     /// Takes the state lock, and handles a reset that nobody has handled yet.
-    pub(super) fn lock(&self) -> Locked<'_> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock();
         while self.take_reset() {
             self.reset(&mut inner);
         }
-        Locked(inner)
+        inner
     }
 
     fn take_reset(&self) -> bool {
@@ -249,21 +239,18 @@ impl Migration {
     }
 
     /// The device was opened, and can be moved if `movable`.
-    pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes)>) -> Result {
-        let mut locked = self.lock();
-        let inner = locked.get();
+    pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes)>) {
+        let mut inner = self.lock();
         inner.movable = movable.map(|(binding, sizes)| Movable { binding, sizes });
-        self.enter(inner, State::Running);
-        Ok(())
+        self.enter(&mut inner, State::Running);
     }
 
     /// The device is closed: data files answer `ENODEV` from here on.
     pub(crate) fn close(&self) {
-        let mut locked = self.lock();
-        let inner = locked.get();
+        let mut inner = self.lock();
         let movable = inner.movable.take();
-        self.enter(inner, State::Running);
-        drop(locked);
+        self.enter(&mut inner, State::Running);
+        drop(inner);
         // Not under the lock: this may be the provider's release.
         drop(movable);
     }
@@ -292,16 +279,14 @@ impl Migration {
 
     /// The uAPI's number of the state. Errors: `EOPNOTSUPP`.
     pub(crate) fn state(&self) -> Result<u32> {
-        let mut locked = self.lock();
-        let inner = locked.get();
+        let inner = self.lock();
         inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
         Ok(inner.state.raw())
     }
 
     /// Most bytes that are left to be read. Errors: `EOPNOTSUPP`.
     pub(crate) fn data_size(&self) -> Result<u64> {
-        let mut locked = self.lock();
-        let inner = locked.get();
+        let inner = self.lock();
         let movable = inner.movable.as_ref().ok_or(EOPNOTSUPP)?;
         Ok(match &inner.session {
             Some((_, Session::Saving(saving))) => saving.left(),
@@ -314,8 +299,7 @@ impl Migration {
     ///
     /// Errors: `EOPNOTSUPP`, `EINVAL` if there is no way, or why a step failed.
     pub(crate) fn set_state(this: &Arc<Self>, raw: u32) -> Result<Option<NewFile>> {
-        let mut locked = this.lock();
-        let inner = locked.get();
+        let inner = &mut *this.lock();
         let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
         let requested = State::from_raw(raw).ok_or(EINVAL)?;
         let mut file = None;

@@ -59,8 +59,8 @@ impl SessionFile {
 
 impl DataFile for SessionFile {
     fn read(&self, user: &mut UserSliceWriter) -> Result<usize> {
-        let mut locked = self.migration.lock();
-        let (_, session) = self.parts(locked.get())?;
+        let mut inner = self.migration.lock();
+        let (_, session) = self.parts(&mut inner)?;
         let Session::Saving(saving) = session else {
             return Err(EBADF);
         };
@@ -75,8 +75,8 @@ impl DataFile for SessionFile {
     }
 
     fn write(&self, user: &mut UserSliceReader) -> Result<usize> {
-        let mut locked = self.migration.lock();
-        let (binding, session) = self.parts(locked.get())?;
+        let mut inner = self.migration.lock();
+        let (binding, session) = self.parts(&mut inner)?;
         let Session::Resuming(resuming) = session else {
             return Err(EBADF);
         };
@@ -86,8 +86,8 @@ impl DataFile for SessionFile {
     }
 
     fn readiness(&self) -> Readiness {
-        let mut locked = self.migration.lock();
-        match self.parts(locked.get()) {
+        let mut inner = self.migration.lock();
+        match self.parts(&mut inner) {
             Ok((_, Session::Saving(saving))) => {
                 if saving.has_data() || saving.is_complete() {
                     Readiness::Data
@@ -105,8 +105,7 @@ impl DataFile for SessionFile {
     }
 
     fn pre_copy_info(&self) -> Result<PreCopyInfo> {
-        let mut locked = self.migration.lock();
-        let inner = locked.get();
+        let inner = &mut *self.migration.lock();
         if !inner.state.is_pre_copy() {
             return Err(EINVAL);
         }

@@ -98,6 +98,15 @@ def host():
 
 
 @pytest.fixture
+def nics(host):
+    """The NICs, driven by igb_rs and without VFs."""
+    host.load("mediate", "igb_rs")
+    for nic in host.nics:
+        nic.bind("igb_rs")
+    return host.nics
+
+
+@pytest.fixture
 def log(host):
     """A function that answers the kernel's log since the test began."""
     mark = host.log_mark()

@@ -31,14 +31,6 @@ class Errors:
 
 
 @pytest.fixture
-def nics(host):
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
-    return host.nics
-
-
-@pytest.fixture
 def errors(host, nics):
     status, message = host.insmod("test_errors", f"pf={nics[0].address}")
     assert status == 0, message

@@ -13,14 +13,6 @@ from test_netdev import LEFT, RIGHT, pings
 TXDCTL, STRIDE = 0xE028, 0x40
 
 
-@pytest.fixture
-def nics(host):
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
-    return host.nics
-
-
 @contextlib.contextmanager
 def registers(nic):
     """BAR0, beside the driver: the rig's kernel is told to allow that."""

@@ -45,8 +45,6 @@ class Stage(contextlib.ExitStack):
         self.nics = nics or pci.pfs()
         pci.load_vfio_driver(MEDIATOR, checkout, f"transport={transport}")
         pci.load_kvm()
-        if not Path("/sys/kernel/debug/tracing").exists():
-            subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=False)
 
     def __enter__(self):
         super().__enter__()
