@@ -15,6 +15,8 @@ import initramfs
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 20
+# VFs that each NVMe controller can have.
+NVME_VFS = 4
 
 # Emulation on a busy machine stops a processor for seconds; the detectors get
 # that much more patience, so that what they report is real. no_timer_check: at
@@ -112,6 +114,24 @@ def _listens(path):
             return False
 
 
+def nvme_options(options):
+    """NVMe controllers without a disk, each a subsystem of its own, with VFs to come.
+
+    The flexible resources are what each VF needs: two queues and an interrupt. What
+    there is beyond them is the PF's.
+    """
+    cmd = []
+    for i in range(options.nvme):
+        slot = options.nics + i
+        cmd += ["-device", f"pcie-root-port,id=rp{slot},slot={slot},chassis={slot}",
+                "-device", f"nvme-subsys,id=subsys{i},nqn=subsys{i}",
+                "-device", f"nvme,bus=rp{slot},subsys=subsys{i},serial=nvme{i},"
+                           f"sriov_max_vfs={NVME_VFS},sriov_vq_flexible={2 * NVME_VFS},"
+                           f"sriov_vi_flexible={NVME_VFS},max_ioqpairs={2 * NVME_VFS + 2},"
+                           f"msix_qsize={NVME_VFS + 2}"]
+    return cmd
+
+
 def host_command(kernel, kvm, options, console, out_socket, shares):
     """QEMU's command line for the host; `shares` are (tag, path, readonly).
 
@@ -133,6 +153,7 @@ def host_command(kernel, kvm, options, console, out_socket, shares):
         cmd += ["-device", f"pcie-root-port,id=rp{i},slot={i},chassis={i}",
                 "-netdev", f"hubport,hubid=0,id=n{i}",
                 "-device", f"igb,bus=rp{i},netdev=n{i},mac=52:54:00:10:{int(joins):02x}:{i + 1:02x}"]
+    cmd += nvme_options(options)
     cmd += ["-device", "virtio-serial-pci",
             "-chardev", f"socket,id=out,path={out_socket}",
             "-device", "virtserialport,chardev=out,name=rig.out"]
