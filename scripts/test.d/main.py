@@ -125,6 +125,7 @@ def suites(part):
                 pytest("rig", ["tests/rig"]),
                 in_rig("system-stock", EVERYWHERE, "stock", 2400),
                 in_rig("system-debug", ON_DEBUG, "debug", 3000),
+                in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
                 in_rig("failures", ["tests/system/debug"], "debug", 2400),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,

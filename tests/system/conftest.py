@@ -13,7 +13,7 @@ import pytest
 from rigtest import pci
 
 SRC = Path(__file__).resolve().parents[2]
-PROJECT = ("test_failnth", "test_errors", "test_provider", "igb_rs", "vfio_pci_mediate", "mediate")
+PROJECT = ("test_failnth", "test_errors", "test_provider", "provider_c", "igb_rs", "vfio_pci_mediate", "mediate")
 MEDIATOR = "vfio_pci_mediate"
 
 
@@ -32,6 +32,7 @@ class Host:
         "test_failnth": "tests/system/modules/test_failnth.ko",
         "test_errors": "tests/system/modules/test_errors.ko",
         "test_provider": "tests/system/modules/test_provider.ko",
+        "provider_c": "tests/system/provider_c/provider_c.ko",
     }
 
     def __init__(self):
