@@ -315,7 +315,8 @@ class Trip:
     def ensure_guest(self):
         if self.guest is None or self.guest.process.poll() is not None:
             self.moves += 1
-            self.guest = self.stage.guest(f"guest-{self.moves}", self.places[self.at], memory=MEMORY).start().wait_up(LATE)
+            self.guest = self.stage.guest(f"guest-{self.moves}", self.places[self.at], memory=MEMORY).start()
+            self.guest.wait_up()
             self.trapped = self.places[self.at].debugfs("trapped")
 
     def by_qemu(self, cell, phase):
@@ -326,17 +327,17 @@ class Trip:
         with contextlib.ExitStack() as stack:
             target = self.new_target(phase)
             stack.callback(target.kill)
+            if cell.setting:
+                stack.callback(there.admin, cell.setting[0], 0)
             if cell.setting and phase == PRECOPY:
                 there.admin(*cell.setting)
-                stack.callback(there.admin, cell.setting[0], 0)
             held = HeldMove(self.guest, target, phase, damage)
             stack.callback(held.close)
             if not damage:
                 held.reach()
             if cell.setting and phase != PRECOPY:
-                # It is changed behind the comparison's back.
+                # Changed behind the comparison's back.
                 there.admin(*cell.setting)
-                stack.callback(there.admin, cell.setting[0], 0)
             outcome = cell.act(held)
             assert not damage or damage.found, "nothing was damaged"
             if outcome == THERE:
@@ -354,9 +355,10 @@ class Trip:
         self.ensure_guest()
         wait_for(lambda: self.guest.qmp.command("query-status")["status"] == "running", LATE, "a guest that runs")
         wait_for(lambda: min(self.stage.reached(3).values()) >= 2, LATE, "answers of the guest")
-        place = self.places[self.at]
-        assert (place.debugfs("state"), place.debugfs("trapped")) == ("RUNNING", self.trapped)
-        assert self.places[1 - self.at].debugfs("state") == "none"
+        here, there = self.places[self.at], self.places[1 - self.at]
+        wait_for(lambda: here.debugfs("state") == "RUNNING", LATE, "a VF that runs")
+        assert here.debugfs("trapped") == self.trapped
+        assert there.debugfs("state") == "none"
 
     def move_on(self):
         """A new migration of the same VF works."""
@@ -371,9 +373,6 @@ class Trip:
             raise
         source, self.guest, self.at = self.guest, target, 1 - self.at
         source.leave()
-        self.settle_quickly()
-
-    def settle_quickly(self):
         wait_for(lambda: self.stage.outside.ping(GUEST_IP, 1), LATE, "an answer of the guest")
 
     def by_hand(self, cell, phase):
