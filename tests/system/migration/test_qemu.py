@@ -31,7 +31,6 @@ class Settled:
         stage.callback(lambda: self.source.kill())
         self.guest = self.source.start().wait_up()
         self.answers()
-        self.identity = link_identity(self.source)
         self.target = stage.guest(f"{name}-target", there, also=also_there, incoming=True, memory=MEMORY)
 
     def answers(self):
@@ -40,6 +39,7 @@ class Settled:
     def begin(self):
         self.stage.callback(lambda: self.target.kill())
         self.target.start()
+        self.identity = link_identity(self.source)
         return move.start(self.source, self.target)
 
     def arrive(self, under_way):
