@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A session in which a VF's state is written. Nothing of it reaches the VF before
-//! the whole stream has been seen.
+//! the whole stream has been seen; then it is loaded at once, within the write,
+//! because a VMM can take a failing write for a failed migration. Whether the VF
+//! gets out of RESUMING, QEMU finds out when the source has let go of the guest.
 
 use super::migration::explained;
 use crate::{
@@ -120,13 +122,18 @@ impl Resuming {
                         binding.load(Kind::PreCopy, &self.payload)
                     })?;
                 }
-                // It stays where it is until the session ends.
-                Some(Event::Complete(Kind::State) | Event::End) => (),
+                // It stays where it is until the end of the stream.
+                Some(Event::Complete(Kind::State)) => (),
+                Some(Event::End) => {
+                    explained(binding, "loading the VF's state", || {
+                        binding.load(Kind::State, &self.payload)
+                    })?;
+                }
             }
         }
     }
 
-    /// Loads the state, if all of it has arrived. May sleep.
+    /// Whether the state has been loaded. Errors: `EINVAL`.
     pub(crate) fn finish(&self, binding: &Binding) -> Result {
         if self.broken {
             // The failing write has said why.
@@ -139,9 +146,7 @@ impl Resuming {
             ));
             return Err(EINVAL);
         }
-        explained(binding, "loading the VF's state", || {
-            binding.load(Kind::State, &self.payload)
-        })
+        Ok(())
     }
 
     /// Bytes of the stream so far.

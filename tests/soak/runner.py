@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
-times, and `finish(host)`, if it has that, before what it left is cleaned up.
+times, and `finish(host)`, if it has that, before what it left is cleaned up;
+`report()`, if it has that, tells of all rounds at the end.
 Writes build/soak/PART.json and exits non-zero on any failed round."""
 
 import argparse
@@ -73,6 +74,7 @@ def main():
                   f"{growth >> 10} KiB more memory used", flush=True)
     failures += finished(part, host)
     host.clean()
+    getattr(part, "report", lambda: None)()
     if growth > MOST_GROWTH:
         failures += 1
         print(f"memory is lost: {growth} bytes", flush=True)

@@ -65,8 +65,9 @@ def test_round_trip(vfs):
         assert [tag for tag, _ in mig.parse(found)] == [mig.HEADER, mig.PRECOPY, mig.STATE, mig.END]
         assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 2, 0x8086, 0x10CA) + b"test_provider"
         with DataFile(set_state(target, S.RESUMING)) as data:
-            data.write_all(found)
+            data.write_all(found[:-1])
             assert registers(target) == (0, 0), "nothing is loaded before the end"
+            data.write_all(found[-1:])
             go(target, S.RUNNING)
         assert registers(target) == (0x1122334455667788, 0x99AABBCCDDEEFF00)
         assert mig.state(target) == S.RUNNING
@@ -329,6 +330,10 @@ def test_a_load_that_fails(device, hook):
     parameter("fail", hook)
     parameter("fail_errno", 95)
     assert refused(device, GOOD) == "ENOTSUP"
+    # A VMM is told while it writes: it has no use for a failure that comes later.
+    with DataFile(set_state(device, S.RESUMING)) as data:
+        assert outcome(lambda: data.write_all(GOOD)) == "ENOTSUP"
+    device.reset()
     parameter("fail", "")
     assert refused(device, GOOD) is None
 

@@ -18,6 +18,8 @@ from .pci import wait_for
 from .qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
+# A guest in a host that is emulated on a busy machine.
+PATIENCE_SECONDS = 240
 
 
 class GuestError(Exception):
@@ -162,7 +164,7 @@ class Guest:
         except TimeoutError as error:
             raise GuestError(f"{error}\n{self.qemu_log.read_text()}\n{self.console_tail()}") from None
 
-    def wait_up(self, timeout=120):
+    def wait_up(self, timeout=PATIENCE_SECONDS):
         """Until the agent answers and, with an address, the VF has a carrier."""
         self.wait_console("guest: agent on", timeout)
         self.run("true", timeout=timeout)
@@ -173,14 +175,15 @@ class Guest:
 
     @property
     def vf_netdev(self):
+        """The first interface that igbvf drives: the one with the address."""
         return self.run("for n in /sys/class/net/*; do [ \"$(basename $(readlink $n/device/driver) 2>/dev/null)\" != igbvf ]"
-                        " || basename $n; done").strip()
+                        " || { basename $n; break; }; done").strip()
 
-    def try_run(self, command, timeout=60):
+    def try_run(self, command, timeout=PATIENCE_SECONDS):
         """(status, output) of a one-line shell command in the guest."""
         return self.agent.receive(self.agent.send(command), timeout)
 
-    def run(self, command, timeout=60):
+    def run(self, command, timeout=PATIENCE_SECONDS):
         """Output of a one-line shell command in the guest; its failure raises."""
         status, output = self.try_run(command, timeout)
         if status != 0:

@@ -75,7 +75,7 @@ def start(source, target=None, *, uri=None, downtime_limit=DOWNTIME_LIMIT_MS, **
     return moved
 
 
-def finish(moved, source, target=None, timeout=180):
+def finish(moved, source, target=None, timeout=600):
     """Wait for the end of a migration, good or bad."""
     offset = _clock_offset()
     limit = time.monotonic() + timeout

@@ -11,7 +11,8 @@ class QmpError(Exception):
 
 
 class Qmp:
-    def __init__(self, path, timeout=60):
+    # QEMU answers nobody while it sends the rest of a stopped guest's memory.
+    def __init__(self, path, timeout=240):
         self._sock = socket.socket(socket.AF_UNIX)
         self._sock.settimeout(timeout)
         self._sock.connect(str(path))
