@@ -62,7 +62,8 @@ def test_each_block_says_where_it_is_run_or_why_not():
     found = blocks(GUIDE)
     assert sum(bool(block.places) for block in found) > 20
     assert {block.reason for block in found if not block.places} == {
-        "it ends with a reboot", "it needs the firmware's menu"}
+        "it ends with a reboot", "it needs the firmware's menu",
+        "it takes too long there; the test lays out what was built before"}
 
 
 def test_a_block_without_a_mark_is_noticed(tmp_path):
