@@ -96,13 +96,13 @@ class TwoHosts:
             self._held[name] = process
             (HOME / f"{name}.pid").write_text(f"{process.pid}\n")
         for name in HOSTS:
-            wait_for(lambda n=name: self._libvirt_answers(n), 180, f"libvirt on {name}", 1)
+            wait_for(lambda n=name: self._libvirt_answers(n), 600, f"libvirt on {name}", 1)
         return self
 
     def _libvirt_answers(self, name):
         if self._held[name].poll() is not None:
             raise AssertionError(f"{name} did not start:\n{(HOME / f'{name}.log').read_text()}")
-        return self.run(name, "virsh -q list", 60)[0] == 0
+        return self.run(name, "virsh -q list", 300)[0] == 0
 
     def run(self, place, script, timeout):
         """(status, output) of a shell script on a host or the build machine."""
