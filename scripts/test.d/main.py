@@ -146,7 +146,7 @@ def suites(part):
             return [in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
         case "guide":
-            return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 2400),
+            return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]

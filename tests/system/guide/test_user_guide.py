@@ -18,7 +18,7 @@ from rigtest import pci
 from rigtest.guide import blocks
 from rigtest.two_hosts import TwoHosts
 
-BLOCK_SECONDS = 600
+BLOCK_SECONDS = 900
 MODULES = ("mediate", "vfio_pci_mediate", "igb_rs")
 RUN = [(block, place) for block in blocks(SRC / "Documentation/user-guide.rst") for place in block.places]
 
