@@ -32,6 +32,8 @@ class Suite:
 
     def __init__(self, name, command, count, env=None):
         self.name, self.command, self.count, self.env = name, command, count, env or {}
+        # Debian packages beside those of every root: scripts/test installs them first.
+        self.packages = ()
 
     def run(self):
         """(passed, failed), with the output shown as it comes."""
@@ -108,6 +110,11 @@ def in_rig(name, paths, kernel, timeout, options=(), nics=2):
                                 "--log", f"build/test/{name}.console", *options, "--"])
 
 
+def with_packages(suite, *names):
+    suite.packages = names
+    return suite
+
+
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
@@ -140,10 +147,13 @@ def suites(part):
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                 Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
             ]
+        case "guide":
+            return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
+                                  "libvirt-clients", "libvirt-daemon-system", "socat")]
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, thorough")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, guide, thorough")
 
 
 def main(parts):
@@ -161,4 +171,7 @@ def main(parts):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--packages"]:
+        print(*(name for part in sys.argv[2:] for suite in suites(part) for name in suite.packages))
+        sys.exit(0)
     sys.exit(main(sys.argv[1:]))
