@@ -18,7 +18,7 @@ struct pci_device_id;
 struct vm_area_struct;
 
 /* Grows whenever a structure below changes; checked at registration. */
-#define VFIO_MEDIATE_ABI_VERSION	2
+#define VFIO_MEDIATE_ABI_VERSION	3
 
 /* A hook's answer: not mine, do what vfio-pci does. */
 #define VFIO_MEDIATE_PASS		1
@@ -73,12 +73,15 @@ struct vfio_mediate_region_info {
 };
 
 /*
- * How the provider sees accesses to the parts of a BAR that are not mmap-able
- * all the time. NONE: it does not, and the VF must be exactly as under vfio-pci:
- * hooks answer VFIO_MEDIATE_PASS. FIXED: those parts are never mmap-able.
+ * How the provider sees accesses to the parts of a BAR that are mediated. NONE:
+ * it does not, and the VF must be exactly as under vfio-pci: hooks answer
+ * VFIO_MEDIATE_PASS. FIXED: those parts, and the windows, are never mmap-able.
+ * KVM: the windows are mmap-able, and trapped by KVM's write tracking while the
+ * VF is logged.
  */
 #define VFIO_MEDIATE_TRANSPORT_NONE	0
 #define VFIO_MEDIATE_TRANSPORT_FIXED	1
+#define VFIO_MEDIATE_TRANSPORT_KVM	2
 
 /**
  * struct vfio_mediate_host - what a provider may ask of the mediator
@@ -86,12 +89,20 @@ struct vfio_mediate_region_info {
  * @dma_read: copies @len bytes of the guest's memory at @iova, as the VF would
  *	see it, to @buf
  * @dma_write: copies @len bytes from @buf to the guest's memory at @iova
+ * @mark_dirty: the VF has written to the @len bytes at @iova since it is logged.
+ *	What is not mapped for DMA is left out, as the VF cannot have written to
+ *	it. If it cannot be recorded the migration fails, and the VF goes on
+ * @show: the register at @offset, a multiple of 4, of the provider's window
+ *	@window reads as @value from now on, where a trapped guest reads without
+ *	being seen
  * @refuse: states why the hook that is running fails, in one line without a
  *	newline that tells an operator what to do; for the log and debugfs
  *
  * Valid from a VF's open to its release. All may sleep. dma_read and dma_write are
- * for hooks of struct vfio_mediate_migration_ops only, and answer 0, -EFAULT if
- * a part of the range is not mapped for DMA, or another negative errno.
+ * for hooks of struct vfio_mediate_migration_ops and struct vfio_mediate_log_ops
+ * only, mark_dirty and show for those of the latter and for the former's
+ * quiesce(). The first two answer 0, -EFAULT if a part of the range is not mapped
+ * for DMA, or another negative errno.
  */
 struct vfio_mediate_host {
 	__u32 transport;
@@ -100,6 +111,10 @@ struct vfio_mediate_host {
 			void *buf, size_t len);
 	int (*dma_write)(const struct vfio_mediate_host *host, __u64 iova,
 			 const void *buf, size_t len);
+	void (*mark_dirty)(const struct vfio_mediate_host *host, __u64 iova,
+			   __u64 len);
+	void (*show)(const struct vfio_mediate_host *host, __u32 window,
+		     __u32 offset, __u32 value);
 	void (*refuse)(const struct vfio_mediate_host *host, const char *why);
 };
 
@@ -149,6 +164,32 @@ struct vfio_mediate_migration_ops {
 };
 
 /**
+ * struct vfio_mediate_log_ops - a provider that knows which pages its VFs write
+ * @start: from now on what the VF writes is told by mark_dirty(), at the latest
+ *	by the next sync() that begins after the write. The windows are trapped
+ *	already. Memory that is needed is taken here. Shows all registers
+ *	of the windows that a guest may read
+ * @sync: tells what the VF has written since the last sync(), and shows
+ *	registers that the device changes by itself
+ * @stop: the VF is no longer logged. trap_write() may be running, and comes
+ *	until the windows are no longer trapped
+ * @trap_write: the guest writes 1, 2, 4 or 8 bytes, naturally aligned, to
+ *	window @window: does what is to be done before the device sees them,
+ *	gives them to the device, and shows what changed
+ *
+ * All are called in process context and may sleep. start, sync and stop are called
+ * one at a time; trap_write may run beside them, and beside itself. The first two
+ * may fail: then the migration does, and the VF goes on.
+ */
+struct vfio_mediate_log_ops {
+	int (*start)(void *ctx);
+	int (*sync)(void *ctx);
+	void (*stop)(void *ctx);
+	void (*trap_write)(void *ctx, __u32 window, __u32 offset,
+			   const void *val, __u32 width);
+};
+
+/**
  * struct vfio_mediate_ops - a provider
  * @abi_version: VFIO_MEDIATE_ABI_VERSION
  * @nr_windows: entries in @windows
@@ -158,6 +199,8 @@ struct vfio_mediate_migration_ops {
  * @windows: ranges it wants trapped while a VF is logged; disjoint; may be NULL
  *	if @nr_windows is 0
  * @migration: how its VFs are moved; NULL: they cannot be. With all its hooks
+ * @log: how it is known what its VFs write; NULL: it is not, and all memory
+ *	counts as written. Needs @migration and @windows. With all its hooks
  * @open: a VF is opened for the first time; sets *ctx, which every other hook
  *	gets. -ENODEV: not mine, vfio-pci's behaviour applies
  * @release: the last user of the VF has gone
@@ -177,6 +220,7 @@ struct vfio_mediate_ops {
 	const struct pci_device_id *id_table;
 	const struct vfio_mediate_window *windows;
 	const struct vfio_mediate_migration_ops *migration;
+	const struct vfio_mediate_log_ops *log;
 
 	int (*open)(struct pci_dev *vf, const struct vfio_mediate_host *host,
 		    void **ctx);
