@@ -13,6 +13,7 @@ mod abi {
     pub(crate) mod init;
     pub(crate) mod irq;
     pub(crate) mod lock;
+    mod log;
     mod migration;
     pub(crate) mod napi;
     pub(crate) mod netdev;
@@ -59,6 +60,9 @@ mod provider {
     mod registers;
     mod rings;
     mod switches;
+    mod tracking;
+    mod tracking_tx;
+    mod windows;
 }
 #[path = "../../../../mediate/logic/record.rs"]
 mod record;

@@ -16,8 +16,11 @@ use kernel::{
 pub(crate) enum Transport {
     /// Not at all: the VF is as under vfio-pci.
     None,
-    /// What is mediated is never mapped.
+    /// What is mediated is never mapped, nor is what may have to be trapped.
     Fixed,
+    /// What is mediated is never mapped; what may have to be trapped is, but for the time
+    /// in which it is.
+    Kvm,
 }
 
 /// A host handle.
@@ -51,11 +54,12 @@ impl Host {
     pub(crate) fn transport(&self) -> Transport {
         match self.raw().transport {
             bindings::VFIO_MEDIATE_TRANSPORT_NONE => Transport::None,
+            bindings::VFIO_MEDIATE_TRANSPORT_KVM => Transport::Kvm,
             _ => Transport::Fixed,
         }
     }
 
-    /// Reads the guest's memory as the VF sees it. From migration hooks only; sleeps. Errors:
+    /// Reads the guest's memory as the VF sees it. From hooks of migration and logging only; sleeps. Errors:
     /// `EFAULT` where it sees none.
     pub(crate) fn read(&self, iova: u64, bytes: &mut [u8]) -> Result {
         let read = self.raw().dma_read.ok_or(EFAULT)?;
@@ -63,12 +67,29 @@ impl Host {
         to_result(unsafe { read(self.raw(), iova, bytes.as_mut_ptr().cast(), bytes.len()) })
     }
 
-    /// Writes the guest's memory as the VF sees it. From migration hooks only; sleeps. Errors:
+    /// Writes the guest's memory as the VF sees it. From hooks of migration and logging only; sleeps. Errors:
     /// `EFAULT` where it sees none.
     pub(crate) fn write(&self, iova: u64, bytes: &[u8]) -> Result {
         let write = self.raw().dma_write.ok_or(EFAULT)?;
         // SAFETY: The handle is valid, and as many bytes may be read.
         to_result(unsafe { write(self.raw(), iova, bytes.as_ptr().cast(), bytes.len()) })
+    }
+
+    /// The VF has written to the guest's memory, as the VF sees it. Sleeps.
+    pub(crate) fn mark_dirty(&self, iova: u64, len: u64) {
+        if let Some(mark_dirty) = self.raw().mark_dirty {
+            // SAFETY: The handle is valid.
+            unsafe { mark_dirty(self.raw(), iova, len) };
+        }
+    }
+
+    /// The register at `offset` of window `window` reads as `value` from now on, where the
+    /// guest is trapped. Sleeps.
+    pub(crate) fn show(&self, window: u32, offset: u32, value: u32) {
+        if let Some(show) = self.raw().show {
+            // SAFETY: The handle is valid.
+            unsafe { show(self.raw(), window, offset, value) };
+        }
     }
 
     /// Tells why the hook that runs fails.

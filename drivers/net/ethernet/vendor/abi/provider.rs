@@ -7,6 +7,7 @@
 use super::{
     bindings,
     host::Host,
+    log,
     migration,
     pci::as_raw, //
 };
@@ -98,6 +99,7 @@ static OPS: Ops = Ops(bindings::vfio_mediate_ops {
     id_table: ID_TABLE.as_ptr(),
     windows: WINDOW_TABLE.as_ptr(),
     migration: &raw const migration::OPS,
+    log: &raw const log::OPS,
     open: Some(open),
     release: Some(release),
     get_region_info: Some(get_region_info),
@@ -230,18 +232,17 @@ unsafe extern "C" fn get_region_info(
     let vf = unsafe { borrow(ctx) };
     // SAFETY: `info` is the caller's, for this call.
     let info = unsafe { &mut *info };
-    let Some(from) = vf
-        .mappable_from(info.region)
-        .filter(|from| *from < info.size)
-    else {
+    let Some(areas) = vf.mappable(info.region) else {
         return answer(Ok(Answer::Pass));
     };
-    let [first, ..] = &mut info.areas;
-    *first = bindings::vfio_mediate_area {
-        offset: from,
-        size: info.size - from,
-    };
-    info.nr_areas = 1;
+    info.nr_areas = 0;
+    for (place, area) in info.areas.iter_mut().zip(areas) {
+        *place = bindings::vfio_mediate_area {
+            offset: area.offset,
+            size: area.size,
+        };
+        info.nr_areas += 1;
+    }
     answer(Ok(Answer::Done))
 }
 

@@ -3,7 +3,10 @@
 //! Why a VF cannot be moved, in a line that tells an operator what to do.
 
 use super::{
-    logic::compare::Told,
+    logic::{
+        compare::Told,
+        scan::MAX_DESCRIPTORS, //
+    },
     platform::Fault, //
 };
 use crate::abi::netdev::NetDevice;
@@ -37,6 +40,10 @@ pub(super) fn explain(fault: &Fault, netdev: &NetDevice, vf: usize) -> Result<CS
         )),
         Fault::Busy => CString::try_from_fmt(format_args!(
             "VF {vf} of {device} cannot be moved: its queues do not stop"
+        )),
+        Fault::TooLong(queue) => CString::try_from_fmt(format_args!(
+            "VF {vf} of {device} cannot be moved: its receive queue {queue} has more than \
+             {MAX_DESCRIPTORS} descriptors; choose a shorter ring in the guest"
         )),
     }
     .map_err(|_| ENOMEM)

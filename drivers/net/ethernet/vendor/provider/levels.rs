@@ -81,6 +81,11 @@ impl Machine {
         }
     }
 
+    /// How far it is quiesced.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     /// How much more than the registers hold the guest has seen in its counters.
     pub(crate) fn ahead(&self) -> Statistics {
         self.ahead

@@ -15,13 +15,25 @@ use super::{
     },
     logic::{
         announce,
-        statistics::Statistics, //
+        contexts::Descriptor,
+        scan::{
+            MAX_DESCRIPTORS,
+            NULL, //
+        },
+        state::QUEUES,
+        statistics::Statistics,
+        window::{
+            self,
+            Page, //
+        }, //
     },
     page0,
     platform::{
         Fault,
         Platform, //
-    }, //
+    },
+    tracking::Tracking,
+    tracking_tx::Transmit, //
 };
 use crate::{
     abi::host::{
@@ -66,19 +78,45 @@ pub(crate) struct Window {
 /// What can be trapped: BAR0's page of all RX and its page of all TX registers.
 pub(crate) const WINDOWS: [Window; 2] = [
     Window {
-        region: 0,
-        offset: 0x2000,
-        size: 0x1000,
+        region: REGISTERS,
+        offset: Page::Receive.offset(),
+        size: window::SIZE,
     },
     Window {
-        region: 0,
-        offset: 0x3000,
-        size: 0x1000,
+        region: REGISTERS,
+        offset: Page::Transmit.offset(),
+        size: window::SIZE,
     },
 ];
 
 /// The BAR of all registers.
 const REGISTERS: u32 = 0;
+
+/// A part of a BAR that may be mapped.
+pub(crate) struct Area {
+    /// First byte.
+    pub(crate) offset: u64,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// All but the first page.
+const MAPPABLE: [Area; 1] = [Area {
+    offset: page0::SIZE,
+    size: Page::Transmit.offset() + window::SIZE - page0::SIZE,
+}];
+
+/// All but the first page and that of the receive queues.
+const MAPPABLE_IF_FIXED: [Area; 2] = [
+    Area {
+        offset: page0::SIZE,
+        size: Page::Receive.offset() - page0::SIZE,
+    },
+    Area {
+        offset: Page::Transmit.offset(),
+        size: window::SIZE,
+    },
+];
 
 /// What a hook answers.
 pub(crate) enum Answer {
@@ -108,6 +146,10 @@ pub(crate) struct MediatedVf {
     /// which is never taken with it.
     #[pin]
     machine: Mutex<Machine>,
+    /// What the VF writes to the guest's memory: the ring lock. Taken with `machine` or
+    /// alone, and never with the VFs' lock held; the guest's memory is reached with it.
+    #[pin]
+    rings: Mutex<Tracking<KVVec<Descriptor>>>,
     /// What is to be added to counters: of `machine`, for those who must not wait for it.
     /// A leaf.
     #[pin]
@@ -142,6 +184,14 @@ impl<'a> Platform<'a> for Reach<'a> {
     fn write(&self, iova: u64, bytes: &[u8]) -> Result {
         self.host.write(iova, bytes)
     }
+
+    fn mark_dirty(&self, iova: u64, len: u64) {
+        self.host.mark_dirty(iova, len);
+    }
+
+    fn show(&self, page: Page, offset: u32, value: u32) {
+        self.host.show(page.index(), offset, value);
+    }
 }
 
 impl MediatedVf {
@@ -161,6 +211,7 @@ impl MediatedVf {
             port,
             host,
             machine <- new_mutex!(Machine::new(index), "igb_rs::machine"),
+            rings <- new_mutex!(Tracking::new(index), "igb_rs::rings"),
             ahead <- new_spinlock!(Statistics::default(), "igb_rs::ahead"),
         }))
     }
@@ -175,14 +226,20 @@ impl MediatedVf {
     fn is_mediated(&self) -> bool {
         match self.host.transport() {
             Transport::None => false,
-            Transport::Fixed => true,
+            Transport::Fixed | Transport::Kvm => true,
         }
     }
 
-    /// A BAR is described to the VMM: answers the first byte from which on it may be
-    /// mapped, if that is not the first of all.
-    pub(crate) fn mappable_from(&self, bar: u32) -> Option<u64> {
-        (bar == REGISTERS && self.is_mediated()).then_some(page0::SIZE)
+    /// A BAR is described to the VMM: answers what of it may be mapped, if that is not all.
+    pub(crate) fn mappable(&self, bar: u32) -> Option<&'static [Area]> {
+        if bar != REGISTERS {
+            return None;
+        }
+        match self.host.transport() {
+            Transport::None => None,
+            Transport::Fixed => Some(&MAPPABLE_IF_FIXED),
+            Transport::Kvm => Some(&MAPPABLE),
+        }
     }
 
     /// A register is read through the device's file.
@@ -200,11 +257,74 @@ impl MediatedVf {
 
     /// A register is written through the device's file.
     pub(crate) fn write(&self, bar: u32, offset: u64, bytes: &[u8]) -> Answer {
-        if self.is_page0(bar, offset) && page0::write(&self.reach(), self.vf, offset, bytes) {
+        if let Some(offset) = self.receive_offset(bar, offset) {
+            // Logged or not: one that passes while logging begins would not be seen. It
+            // cannot fail: the registers of a VF that there is do exist.
+            let _ = self.write_window(Page::Receive, offset, bytes);
+            return Answer::Done;
+        }
+        if !self.is_page0(bar, offset) {
+            return Answer::Pass;
+        }
+        if page0::resets(offset, bytes) {
+            // A driver that resets may move its rings next. What is not known now is not
+            // known by the next sync either.
+            let _ = self.rings.lock().sync(&self.reach(), Transmit::Always);
+        }
+        if page0::write(&self.reach(), self.vf, offset, bytes) {
             Answer::Done
         } else {
             Answer::Pass
         }
+    }
+
+    /// Where in the page of the receive queues a register is that is mediated.
+    fn receive_offset(&self, bar: u32, offset: u64) -> Option<u32> {
+        let within = offset.checked_sub(Page::Receive.offset())?;
+        if bar != REGISTERS || within >= window::SIZE || !self.is_mediated() {
+            return None;
+        }
+        u32::try_from(within).ok()
+    }
+
+    /// The guest writes to a register of a queue.
+    fn write_window(&self, page: Page, offset: u32, bytes: &[u8]) -> Result {
+        let reach = self.reach();
+        let mut rings = self.rings.lock();
+        rings.write(&reach, page, offset, bytes)?;
+        match self.host.transport() {
+            // It reads from the device.
+            Transport::None | Transport::Fixed => Ok(()),
+            Transport::Kvm => rings.show(&reach, page, offset, bytes),
+        }
+    }
+
+    /// The guest writes to window `window`, which is trapped.
+    pub(crate) fn trap_write(&self, window: u32, offset: u32, bytes: &[u8]) {
+        if let Some(page) = Page::from_index(window) {
+            // It cannot fail: the registers of a VF that there is do exist.
+            let _ = self.write_window(page, offset, bytes);
+        }
+    }
+
+    /// From now on it is logged what the VF writes. Errors: `ENOMEM`; what a guest can have
+    /// set that cannot be logged.
+    pub(crate) fn start_log(&self) -> Result {
+        let slots = || KVVec::from_elem(NULL, MAX_DESCRIPTORS, GFP_KERNEL);
+        let slots: [_; QUEUES] = [slots()?, slots()?];
+        let started = self.rings.lock().start(&self.reach(), slots);
+        self.explained(started)
+    }
+
+    /// Tells what the VF has written. Errors: it is not known.
+    pub(crate) fn sync_log(&self) -> Result {
+        let synced = self.rings.lock().sync(&self.reach(), Transmit::IfActive);
+        self.explained(synced)
+    }
+
+    /// It is no longer logged what the VF writes.
+    pub(crate) fn stop_log(&self) {
+        self.rings.lock().stop();
     }
 
     fn is_page0(&self, bar: u32, offset: u64) -> bool {
@@ -231,6 +351,11 @@ impl MediatedVf {
         let result = f(&mut machine, &self.reach());
         *self.ahead.lock() = machine.ahead();
         drop(machine);
+        self.explained(result)
+    }
+
+    /// Tells the operator why a hook fails.
+    fn explained<R>(&self, result: Result<R, Fault>) -> Result<R> {
         result.map_err(|fault| {
             // Without memory for the reason there is still the errno.
             if let Ok(why) = explain(&fault, &self.port.netdev, self.vf) {
@@ -258,7 +383,30 @@ impl MediatedVf {
 
     /// Quiesces as far as `level`.
     pub(crate) fn quiesce(&self, level: Level) -> Result {
-        self.hook(|machine, reach| machine.quiesce(reach, level))
+        self.hook(|machine, reach| {
+            if machine.level() == Level::Runs && level != Level::Runs {
+                // Once more before the queues are off, and registers no longer tell which
+                // of them were on.
+                machine.quiesce(reach, Level::Quiet)?;
+                self.tell(reach);
+            }
+            let before = machine.level();
+            machine.quiesce(reach, level)?;
+            match (before, level) {
+                (Level::Stopped, Level::Quiet) => {
+                    // As below.
+                    let _ = self.rings.lock().renew(reach);
+                }
+                _ => self.tell(reach),
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells what the VF has written. What is not known is no reason to leave it between
+    /// levels: the next hook of the log says so.
+    fn tell(&self, reach: &Reach<'_>) {
+        let _ = self.rings.lock().sync(reach, Transmit::Always);
     }
 
     /// Goes on with everything.
@@ -273,6 +421,9 @@ impl MediatedVf {
     pub(crate) fn reset(&self) {
         // It cannot fail: the registers of a VF that there is do exist.
         let _ = self.hook(|machine, reach| Ok(machine.reset(reach)?));
+        // Registers but those that let queues run survive it, and so does what is logged.
+        // What is not known now is not known by the next sync either.
+        let _ = self.rings.lock().sync(&self.reach(), Transmit::Always);
     }
 
     /// Tells the network where the VF's addresses are now. It learns by itself as soon as
@@ -294,6 +445,7 @@ impl MediatedVf {
 impl PinnedDrop for MediatedVf {
     fn drop(self: Pin<&mut Self>) {
         // A VMM that has died in the midst of a move leaves the VF as it was then.
+        self.stop_log();
         self.reset();
         pr_debug!("VF {} closed\n", self.vf);
     }

@@ -6,7 +6,10 @@
 //! What differs from the registers is answered here; all else passes.
 
 use super::{
-    logic::statistics::Statistics,
+    logic::{
+        statistics::Statistics,
+        window::words, //
+    },
     platform::Platform,
     registers, //
 };
@@ -27,6 +30,12 @@ pub(crate) const SIZE: u64 = 0x1000;
 
 /// Where the VF has its mailbox register.
 const MAILBOX: u64 = 0x0c40;
+
+/// Where the VF has its control register: at both places it is the same.
+const CONTROL: [u32; 2] = [0x0, 0x4];
+
+/// VTCTRL: the VF is reset.
+const RESET: u32 = 1 << 26;
 
 /// Bytes of a register.
 const REGISTER: u64 = 4;
@@ -99,6 +108,16 @@ pub(crate) fn read<'a, P: Platform<'a>>(
         }
     }
     Ok(true)
+}
+
+/// Whether a write of `bytes` at `offset`, naturally aligned, resets the VF.
+pub(crate) fn resets(offset: u64, bytes: &[u8]) -> bool {
+    u32::try_from(offset).is_ok_and(|offset| {
+        words(offset, bytes)
+            .into_iter()
+            .flatten()
+            .any(|(at, value)| CONTROL.contains(&at) && value & RESET != 0)
+    })
 }
 
 /// A write of `bytes` at `offset`, naturally aligned; `false` if it is to be passed on to

@@ -5,7 +5,8 @@
 use super::logic::{
     codec::Malformed,
     compare::Misfit,
-    queues::QueueFault, //
+    queues::QueueFault,
+    window::Page, //
 };
 use crate::{
     regs::Registers,
@@ -32,6 +33,12 @@ pub(crate) trait Platform<'a> {
 
     /// Writes the guest's memory as the VF sees it. Errors: `EFAULT` where it sees none.
     fn write(&self, iova: u64, bytes: &[u8]) -> Result;
+
+    /// The VF has written there.
+    fn mark_dirty(&self, iova: u64, len: u64);
+
+    /// The register at `offset` of `page` reads so from now on, where it is trapped.
+    fn show(&self, page: Page, offset: u32, value: u32);
 }
 
 /// Why a VF cannot be moved, or goes wrong.
@@ -50,6 +57,8 @@ pub(crate) enum Fault {
     Context(usize, usize),
     /// A queue does not stop.
     Busy,
+    /// The ring of this receive queue is longer than what can be logged.
+    TooLong(usize),
 }
 
 impl From<Error> for Fault {
@@ -77,7 +86,7 @@ impl Fault {
             Self::Errno(errno) => *errno,
             Self::Malformed(Malformed::NoRoom) => ENOSPC,
             Self::Malformed(_) | Self::Misfit(_) => EINVAL,
-            Self::Queue(..) | Self::Context(..) => ENOTRECOVERABLE,
+            Self::Queue(..) | Self::Context(..) | Self::TooLong(_) => ENOTRECOVERABLE,
             Self::Busy => ETIMEDOUT,
         }
     }

@@ -108,13 +108,13 @@ fn join(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-fn position(index: u32) -> u16 {
+pub(super) fn position(index: u32) -> u16 {
     // The registers hold 16 bits.
     u16::try_from(index).unwrap_or(u16::MAX)
 }
 
 /// Reads receive queue `q` of the device.
-fn read_rx<'a>(io: impl Registers<'a>, q: usize) -> Result<RxQueue> {
+pub(super) fn read_rx<'a>(io: impl Registers<'a>, q: usize) -> Result<RxQueue> {
     Ok(RxQueue {
         ring: Ring {
             base: join(

@@ -64,16 +64,16 @@ fn bytes([first, second]: Descriptor) -> [u8; SIZE] {
     bytes
 }
 
-/// Reads descriptors from `first` on.
-fn fetch<'a, P: Platform<'a>>(
+/// Reads descriptors from `iova` on, at most [`CHUNK`]. Errors: `EFAULT` where the VF sees
+/// no memory.
+pub(super) fn read_descriptors<'a, P: Platform<'a>>(
     platform: &P,
-    ring: &Ring,
-    first: u16,
+    iova: u64,
     room: &mut [Descriptor],
 ) -> Result {
     let mut memory = [0; CHUNK * SIZE];
     let memory = memory.get_mut(..room.len() * SIZE).ok_or(EINVAL)?;
-    platform.read(address(ring, first)?, memory)?;
+    platform.read(iova, memory)?;
     for (words, bytes) in room.iter_mut().zip(memory.chunks_exact(SIZE)) {
         *words = parse(bytes.first_chunk().ok_or(EINVAL)?);
     }
@@ -92,7 +92,10 @@ pub(super) fn contexts<'a, P: Platform<'a>>(
             continue;
         }
         let ring = &queue.ring;
-        match find(ring, |first, room| fetch(platform, ring, first, room)) {
+        let fetch = |first, room: &mut [Descriptor]| {
+            read_descriptors(platform, address(ring, first)?, room)
+        };
+        match find(ring, fetch) {
             Ok(found) => *place = found,
             Err(ContextFault::Gone(context)) => return Err(Fault::Context(index, context)),
             // What the VF cannot read either it has no contexts from.

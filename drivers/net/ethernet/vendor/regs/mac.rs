@@ -66,6 +66,9 @@ register! {
         13:12 mo;
         /// Accept broadcast.
         15:15 bam => bool;
+        /// Size of receive buffers where a queue has not set one: 0 for 2048 bytes, and each
+        /// further value half of that.
+        17:16 bsize;
         /// VLAN filter enable.
         18:18 vfe => bool;
         /// Strip the Ethernet CRC.

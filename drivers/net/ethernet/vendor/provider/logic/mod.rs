@@ -12,5 +12,10 @@ pub(crate) mod contexts;
 pub(crate) mod fields;
 pub(crate) mod guest;
 pub(crate) mod queues;
+pub(crate) mod scan;
+#[cfg(any(test, kunit_module))]
+mod scan_tests;
+pub(crate) mod shape;
 pub(crate) mod state;
 pub(crate) mod statistics;
+pub(crate) mod window;
