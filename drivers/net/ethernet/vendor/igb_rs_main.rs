@@ -23,6 +23,7 @@ mod abi {
     pub(crate) mod provider;
     pub(crate) mod rx_mode;
     pub(crate) mod skb;
+    #[path = "../../../../../mediate/abi/work.rs"]
     pub(crate) mod work;
 }
 mod netdev {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work items that may borrow from a bound device.
+//! Work items that may borrow from a bound device; for the PF driver, too.
 //!
 //! The kernel crate's work items own themselves while they are queued, so they
 //! must be `'static`; these are cancelled when they are dropped instead.
