@@ -29,16 +29,19 @@ struct vm_area_struct;
 /* Longest provider name, in bytes, without the terminating NUL. */
 #define VFIO_MEDIATE_MAX_NAME		31
 
+/* What is written is known without trapping this window, if less exactly. */
+#define VFIO_MEDIATE_WINDOW_OPTIONAL	(1U << 0)
+
 /**
  * struct vfio_mediate_window - a range of a region that can be trapped
  * @region: VFIO_PCI_BAR0_REGION_INDEX to VFIO_PCI_BAR5_REGION_INDEX
- * @reserved: zero
+ * @flags: VFIO_MEDIATE_WINDOW_…
  * @offset: first byte, a multiple of the page size
  * @size: bytes, a multiple of the page size, not zero
  */
 struct vfio_mediate_window {
 	__u32 region;
-	__u32 reserved;
+	__u32 flags;
 	__u64 offset;
 	__u64 size;
 };
@@ -98,23 +101,19 @@ struct vfio_mediate_region_info {
  * @refuse: states why the hook that is running fails, in one line without a
  *	newline that tells an operator what to do; for the log and debugfs
  *
- * Valid from a VF's open to its release. All may sleep. dma_read and dma_write are
- * for hooks of struct vfio_mediate_migration_ops and struct vfio_mediate_log_ops
- * only, mark_dirty and show for those of the latter and for the former's
- * quiesce(). The first two answer 0, -EFAULT if a part of the range is not mapped
- * for DMA, or another negative errno.
+ * Valid from a VF's open to its release. All may sleep. All but refuse are for rw and
+ * for hooks of struct vfio_mediate_migration_ops and struct vfio_mediate_log_ops only.
+ * dma_read and dma_write answer 0, -EFAULT if a part of the range is not mapped for
+ * DMA, or another negative errno.
  */
 struct vfio_mediate_host {
 	__u32 transport;
 	__u32 reserved;
-	int (*dma_read)(const struct vfio_mediate_host *host, __u64 iova,
-			void *buf, size_t len);
+	int (*dma_read)(const struct vfio_mediate_host *host, __u64 iova, void *buf, size_t len);
 	int (*dma_write)(const struct vfio_mediate_host *host, __u64 iova,
 			 const void *buf, size_t len);
-	void (*mark_dirty)(const struct vfio_mediate_host *host, __u64 iova,
-			   __u64 len);
-	void (*show)(const struct vfio_mediate_host *host, __u32 window,
-		     __u32 offset, __u32 value);
+	void (*mark_dirty)(const struct vfio_mediate_host *host, __u64 iova, __u64 len);
+	void (*show)(const struct vfio_mediate_host *host, __u32 window, __u32 offset, __u32 value);
 	void (*refuse)(const struct vfio_mediate_host *host, const char *why);
 };
 
@@ -185,8 +184,7 @@ struct vfio_mediate_log_ops {
 	int (*start)(void *ctx);
 	int (*sync)(void *ctx);
 	void (*stop)(void *ctx);
-	void (*trap_write)(void *ctx, __u32 window, __u32 offset,
-			   const void *val, __u32 width);
+	void (*trap_write)(void *ctx, __u32 window, __u32 offset, const void *val, __u32 width);
 };
 
 /**
@@ -222,14 +220,11 @@ struct vfio_mediate_ops {
 	const struct vfio_mediate_migration_ops *migration;
 	const struct vfio_mediate_log_ops *log;
 
-	int (*open)(struct pci_dev *vf, const struct vfio_mediate_host *host,
-		    void **ctx);
+	int (*open)(struct pci_dev *vf, const struct vfio_mediate_host *host, void **ctx);
 	void (*release)(void *ctx);
 	int (*get_region_info)(void *ctx, struct vfio_mediate_region_info *info);
-	int (*rw)(void *ctx, __u32 region, __u64 offset, void *val, __u32 width,
-		  bool write);
-	int (*mmap)(void *ctx, struct vm_area_struct *vma, __u32 region,
-		    __u64 offset);
+	int (*rw)(void *ctx, __u32 region, __u64 offset, void *val, __u32 width, bool write);
+	int (*mmap)(void *ctx, struct vm_area_struct *vma, __u32 region, __u64 offset);
 };
 
 /*
@@ -240,10 +235,8 @@ struct vfio_mediate_ops {
  */
 int vfio_mediate_register_provider(const struct vfio_mediate_ops *ops);
 int vfio_mediate_unregister_provider(const struct vfio_mediate_ops *ops);
-int vfio_mediate_attach_pf(const struct vfio_mediate_ops *ops,
-			   struct pci_dev *pf);
-int vfio_mediate_detach_pf(const struct vfio_mediate_ops *ops,
-			   struct pci_dev *pf);
+int vfio_mediate_attach_pf(const struct vfio_mediate_ops *ops, struct pci_dev *pf);
+int vfio_mediate_detach_pf(const struct vfio_mediate_ops *ops, struct pci_dev *pf);
 
 /**
  * struct vfio_mediate_binding - an open VF and its provider

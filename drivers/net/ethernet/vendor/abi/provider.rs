@@ -70,7 +70,7 @@ static ID_TABLE: [kernel_bindings::pci_device_id; NR_IDS + 1] = {
 static WINDOW_TABLE: [bindings::vfio_mediate_window; NR_WINDOWS] = {
     const EMPTY: bindings::vfio_mediate_window = bindings::vfio_mediate_window {
         region: 0,
-        reserved: 0,
+        flags: 0,
         offset: 0,
         size: 0,
     };
@@ -78,6 +78,9 @@ static WINDOW_TABLE: [bindings::vfio_mediate_window; NR_WINDOWS] = {
     let mut i = 0;
     while i < NR_WINDOWS {
         table[i].region = WINDOWS[i].region;
+        if WINDOWS[i].optional {
+            table[i].flags = bindings::VFIO_MEDIATE_WINDOW_OPTIONAL;
+        }
         table[i].offset = WINDOWS[i].offset;
         table[i].size = WINDOWS[i].size;
         i += 1;

@@ -73,6 +73,8 @@ pub(crate) struct Window {
     pub(crate) offset: u64,
     /// Bytes.
     pub(crate) size: u64,
+    /// What the VF writes is known without it, if less exactly.
+    pub(crate) optional: bool,
 }
 
 /// What can be trapped: BAR0's page of all RX and its page of all TX registers.
@@ -81,11 +83,13 @@ pub(crate) const WINDOWS: [Window; 2] = [
         region: REGISTERS,
         offset: Page::Receive.offset(),
         size: window::SIZE,
+        optional: false,
     },
     Window {
         region: REGISTERS,
         offset: Page::Transmit.offset(),
         size: window::SIZE,
+        optional: true,
     },
 ];
 

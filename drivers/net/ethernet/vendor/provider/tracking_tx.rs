@@ -20,7 +20,10 @@ use super::{
     },
     windows, //
 };
-use crate::regs::vf::PVFGPTC;
+use crate::regs::{
+    tx::TXDCTL,
+    vf::PVFGPTC, //
+};
 use kernel::{
     io::{
         register::Array,
@@ -47,9 +50,6 @@ pub(crate) enum Transmit {
 
 /// Tells what a transmit queue may have written.
 fn mark_tx<'a, P: Platform<'a>>(platform: &P, queue: &TxQueue) {
-    if queue.control & ENABLE == 0 {
-        return;
-    }
     let ring = &queue.ring;
     let len = u64::from(ring.length).min(u64::MAX - ring.base);
     if len != 0 {
@@ -65,6 +65,9 @@ fn mark_tx<'a, P: Platform<'a>>(platform: &P, queue: &TxQueue) {
 pub(super) struct TxLog {
     /// As they were when they were last looked at.
     known: [TxQueue; QUEUES],
+    /// Whether they were last told to run, as far as that was seen: the device may take its
+    /// time, and a reset switches off what was told to run.
+    told: [bool; QUEUES],
     /// How many packets had been sent then.
     sent: u32,
 }
@@ -78,7 +81,8 @@ impl TxLog {
             *place = read_tx(io, queue(vf, index)?)?;
         }
         let sent = io.try_read(PVFGPTC::try_at(vf).ok_or(EINVAL)?)?.into_raw();
-        Ok(Self { known, sent })
+        let told = known.map(|queue| queue.control & ENABLE != 0);
+        Ok(Self { known, told, sent })
     }
 
     /// Tells what the queues may have written: as they were, and as they are.
@@ -97,16 +101,27 @@ impl TxLog {
             }
         };
         if is_active {
-            for (was, is) in self.known.iter().zip(&now.known) {
+            for ((was, is), told) in self.known.iter().zip(&now.known).zip(self.told) {
+                // One that is off may have sent before, but not if nothing of it has changed.
+                let may_have_sent = told || (was.control | is.control) & ENABLE != 0 || was != is;
+                if !may_have_sent {
+                    continue;
+                }
                 mark_tx(platform, is);
                 let moved = (was.ring.base, was.ring.length, was.write_back)
                     != (is.ring.base, is.ring.length, is.write_back);
-                if moved || is.control & ENABLE == 0 {
+                if moved {
                     mark_tx(platform, was);
                 }
             }
         }
+        let told = self.told;
         *self = now;
+        if how == Transmit::IfActive {
+            for (now, before) in self.told.iter_mut().zip(told) {
+                *now |= before;
+            }
+        }
         Ok(())
     }
 
@@ -131,15 +146,23 @@ impl TxLog {
             | TxRegister::WriteBackHigh => {
                 let was = read_tx(io, q)?;
                 write()?;
-                // It writes there no longer. A reset may have switched it off before.
-                mark_tx(platform, &was);
-                if let Some(known) = self.known.get_mut(index) {
+                let (Some(known), Some(told)) =
+                    (self.known.get_mut(index), self.told.get_mut(index))
+                else {
+                    return Ok(());
+                };
+                if *told || was.control & ENABLE != 0 {
+                    // It writes there no longer.
+                    mark_tx(platform, &was);
                     mark_tx(platform, known);
-                    // But whether anything was sent is still to be told by the head.
-                    let head = known.ring.head;
-                    *known = read_tx(io, q)?;
-                    known.ring.head = head;
                 }
+                if register == TxRegister::Control {
+                    *told = TXDCTL::from_raw(value).enable();
+                }
+                // But whether anything was sent is still to be told by the head.
+                let head = known.ring.head;
+                *known = read_tx(io, q)?;
+                known.ring.head = head;
                 Ok(())
             }
         }

@@ -290,8 +290,8 @@ impl RxScan {
                 }
                 let [now] = now;
                 if is_done(*slot, now) {
-                    let (buffers, _) = self.ring.shape.written(*slot, now, Before::Unknown);
-                    for buffer in buffers.into_iter().flatten() {
+                    // What it tells may be of a second use, since the head was moved.
+                    for buffer in self.ring.shape.buffers(*slot).into_iter().flatten() {
                         mark(guest, buffer);
                     }
                     self.mark_ring(index, 1, guest);

@@ -48,7 +48,7 @@ mod tests {
 
         fn take(&mut self) -> [(u64, u64); 16] {
             self.marked = 0;
-            core::mem::replace(&mut self.marks, [(0, 0); 16])
+            core::mem::take(&mut self.marks)
         }
     }
 
@@ -289,7 +289,10 @@ mod tests {
         // In between one more packet came.
         ram.write_back(4, 70, true);
         scan.rewound(1, &mut slots, &mut ram);
-        assert_eq!(ram.take()[..3], [(0x10_4000, 70), (BASE + 64, 16), (0, 0)]);
+        assert_eq!(
+            ram.take()[..3],
+            [(0x10_4000, 2048), (BASE + 64, 16), (0, 0)]
+        );
         assert_eq!(slots[4], ram.ring[4]);
         ram.write_back(1, 80, true);
         scan.retire(2, &slots, &mut ram);

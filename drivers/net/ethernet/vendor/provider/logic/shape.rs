@@ -86,7 +86,7 @@ impl Shape {
     }
 
     /// All that a descriptor offers: the packet's buffer, and the header's if it has one.
-    fn buffers(&self, [packet, header]: Descriptor) -> [Option<Buffer>; 2] {
+    pub(crate) fn buffers(&self, [packet, header]: Descriptor) -> [Option<Buffer>; 2] {
         let buffer = |address, len| (address != 0 && len != 0).then_some((address, len));
         [
             buffer(packet, self.packet),
