@@ -21,6 +21,11 @@ mod switch;
 #[cfg(any(test, kunit_module))]
 mod switch_tests;
 #[cfg(any(test, kunit_module))]
+mod tracking_tests;
+mod traffic;
+#[cfg(any(test, kunit_module))]
+pub(crate) mod user;
+#[cfg(any(test, kunit_module))]
 mod world;
 
 use super::memory;

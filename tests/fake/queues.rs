@@ -36,6 +36,15 @@ pub(crate) fn tx(queue: usize, register: usize) -> usize {
     TX_QUEUES + 0x40 * queue + register
 }
 
+// What can be noted of a word of memory.
+
+/// The device has written to it.
+pub(crate) const WRITTEN: u32 = 1;
+/// It was in a buffer that was used, or a ring.
+pub(crate) const USED: u32 = 2;
+/// It was said to be dirty.
+pub(crate) const MARKED: u32 = 4;
+
 /// Words of a descriptor.
 pub(crate) type Descriptor = [u64; 2];
 
@@ -51,6 +60,10 @@ pub(crate) struct Sent {
 pub(crate) struct Queues<'m> {
     /// The memory that VFs see, if there is any.
     ram: Option<&'m [Cell<u32>]>,
+    /// What was done to each word of it, if that is noted.
+    notes: Option<&'m [Cell<u32>]>,
+    /// What the next byte of a packet is: each write changes what is there.
+    pub(super) nonce: Cell<u8>,
     /// Queues that are to be on, or off, and are not yet: 16 to receive, 16 to send.
     changing: Cell<u32>,
     /// How often to look until they are.
@@ -70,6 +83,8 @@ impl<'m> Queues<'m> {
     pub(super) const fn new() -> Self {
         Self {
             ram: None,
+            notes: None,
+            nonce: Cell::new(1),
             changing: Cell::new(0),
             latency: Cell::new(2),
             left: Cell::new(0),
@@ -84,6 +99,39 @@ impl<'m> Queues<'m> {
     /// Gives VFs memory.
     pub(crate) fn set_ram(&mut self, ram: &'m [Cell<u32>]) {
         self.ram = Some(ram);
+    }
+
+    /// Notes from now on what is done to memory.
+    pub(crate) fn set_notes(&mut self, notes: &'m [Cell<u32>]) {
+        self.notes = Some(notes);
+    }
+
+    /// Notes `what` of all words that have a byte of the `len` at `address`.
+    pub(crate) fn note(&self, address: u64, len: u64, what: u32) {
+        let Some(notes) = self.notes.filter(|_| len != 0) else {
+            return;
+        };
+        let words = notes.len() as u64;
+        let first = (address / 4).min(words);
+        let end = (address.saturating_add(len - 1) / 4 + 1).min(words);
+        for word in notes
+            .get(first as usize..end.max(first) as usize)
+            .unwrap_or(&[])
+        {
+            word.set(word.get() | what);
+        }
+    }
+
+    /// What was noted, word by word.
+    pub(crate) fn notes(&self) -> &'m [Cell<u32>] {
+        self.notes.unwrap_or(&[])
+    }
+
+    /// The device writes memory; what is not there is lost.
+    pub(super) fn dma_write(&self, address: u64, bytes: &[u8]) {
+        if self.word(address).is_some() && self.write(address, bytes) {
+            self.note(address, bytes.len() as u64, WRITTEN);
+        }
     }
 
     fn word(&self, address: u64) -> Option<&'m Cell<u32>> {
@@ -212,7 +260,8 @@ impl Fake<'_> {
         let tail = self.get(tx(queue, TAIL));
         while self.get(tx(queue, HEAD)) != tail && tail < length {
             let head = self.get(tx(queue, HEAD));
-            let words = self.queues.descriptor(base + 16 * u64::from(head));
+            let place = base.wrapping_add(16 * u64::from(head));
+            let words = self.queues.descriptor(place);
             let [address, second] = words;
             let index = (second >> 36 & 1) as usize;
             match second >> 20 & 0xf {
@@ -225,6 +274,7 @@ impl Fake<'_> {
                         address,
                         context,
                     }));
+                    self.count_sent(queue);
                 }
                 _ => {}
             }
@@ -232,6 +282,7 @@ impl Fake<'_> {
                 tx(queue, HEAD),
                 if head + 1 >= length { 0 } else { head + 1 },
             );
+            self.report_sent(queue, place, words);
         }
     }
 

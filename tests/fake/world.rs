@@ -7,10 +7,14 @@ use super::{
         Fake,
         FakeBar, //
     },
+    queues::MARKED,
     rig::Rig, //
 };
 use crate::{
-    provider::platform::Platform,
+    provider::{
+        logic::window::Page,
+        platform::Platform, //
+    },
     vf::vfs::Vfs, //
 };
 use core::cell::{
@@ -26,6 +30,10 @@ pub(super) struct World<'w> {
     now: u64,
     /// How often it was waited.
     pub(super) pauses: Cell<u32>,
+    /// What happens whenever the guest's memory is read.
+    pub(super) meanwhile: Cell<Option<fn(&Fake<'_>)>>,
+    /// What the guest was last shown.
+    pub(super) shown: Cell<Option<(Page, u32, u32)>>,
 }
 
 impl Rig<'_> {
@@ -36,6 +44,8 @@ impl Rig<'_> {
             vfs: RefCell::new(&mut self.vfs),
             now: self.now,
             pauses: Cell::new(0),
+            meanwhile: Cell::new(None),
+            shown: Cell::new(None),
         }
     }
 }
@@ -57,6 +67,9 @@ impl<'w> Platform<'w> for World<'w> {
     }
 
     fn read(&self, iova: u64, bytes: &mut [u8]) -> Result {
+        if let Some(meanwhile) = self.meanwhile.get() {
+            meanwhile(self.fake);
+        }
         if self.fake.queues.read(iova, bytes) {
             Ok(())
         } else {
@@ -70,5 +83,14 @@ impl<'w> Platform<'w> for World<'w> {
         } else {
             Err(EFAULT)
         }
+    }
+
+    fn mark_dirty(&self, iova: u64, len: u64) {
+        assert!(len != 0 && iova.checked_add(len).is_some());
+        self.fake.queues.note(iova, len, MARKED);
+    }
+
+    fn show(&self, page: Page, offset: u32, value: u32) {
+        self.shown.set(Some((page, offset, value)));
     }
 }

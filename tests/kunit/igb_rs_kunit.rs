@@ -24,6 +24,9 @@ mod provider {
     mod registers;
     mod rings;
     mod switches;
+    pub(crate) mod tracking;
+    pub(crate) mod tracking_tx;
+    mod windows;
 }
 #[path = "../../mediate/logic/record.rs"]
 mod record;
@@ -60,6 +63,16 @@ mod memory {
     pub(crate) fn vfs() -> BoxedVfs {
         let vfs = KBox::init(crate::init::copy_of(&INITIAL), GFP_KERNEL);
         vfs.expect("no memory for a test")
+    }
+
+    /// Room for the descriptors of a ring.
+    pub(crate) type Slots = KVVec<crate::provider::logic::contexts::Descriptor>;
+
+    /// For the longest.
+    pub(crate) fn slots() -> Slots {
+        use crate::provider::logic::scan;
+        let slots = KVVec::from_elem(scan::NULL, scan::MAX_DESCRIPTORS, GFP_KERNEL);
+        slots.unwrap_or_else(|_| KVVec::new())
     }
 
     /// Registers of a fake device; none if there is no memory.

@@ -13,6 +13,8 @@ mod access;
 mod crc32;
 #[path = "../../mediate/logic/migration.rs"]
 mod migration;
+#[path = "../../mediate/logic/pages.rs"]
+mod pages;
 #[path = "../../mediate/logic/provider.rs"]
 mod provider;
 #[path = "../../mediate/logic/record.rs"]

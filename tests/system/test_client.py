@@ -54,9 +54,9 @@ def test_without_a_transport_all_of_bar_0_is_mapped_and_nothing_offered(nics):
     assert not answer["migration"]["flags"] and answer["interrupts"][2] == 3
 
 
-def test_fixed_keeps_page_0_and_offers_migration(nics):
+def test_fixed_keeps_pages_0_and_2_and_offers_migration(nics):
     answer = vfclient("info", nics[0].vfs[0])
-    assert answer["regions"][0]["mmap"] == [[0x1000, 0x3000]]
+    assert answer["regions"][0]["mmap"] == [[0x1000, 0x1000], [0x3000, 0x1000]]
     assert answer["migration"]["flags"] == ["stop-copy", "p2p", "pre-copy"]
     assert answer["migration"]["state"] == "Running" and answer["migration"]["data_size"] > 0
 

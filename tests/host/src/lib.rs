@@ -19,6 +19,8 @@ mod frame;
 mod mediate_provider;
 #[path = "../../../mediate/logic/migration.rs"]
 mod migration;
+#[path = "../../../mediate/logic/pages.rs"]
+mod pages;
 #[path = "../../../mediate/logic/record.rs"]
 mod record;
 #[path = "../../../mediate/logic/region.rs"]
@@ -52,6 +54,9 @@ mod provider {
     mod registers;
     mod rings;
     mod switches;
+    pub(crate) mod tracking;
+    pub(crate) mod tracking_tx;
+    mod windows;
 }
 /// The PF driver's registers.
 #[path = "../../../drivers/net/ethernet/vendor/regs/mod.rs"]
@@ -77,6 +82,8 @@ mod memory;
 mod properties;
 #[cfg(test)]
 mod stream_properties;
+#[cfg(test)]
+mod tracking_properties;
 #[cfg(test)]
 mod vf_properties;
 #[cfg(test)]

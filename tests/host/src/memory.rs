@@ -26,3 +26,12 @@ pub(crate) type BoxedVfs = Box<crate::vf::vfs::Vfs>;
 pub(crate) fn vfs() -> BoxedVfs {
     Box::new(crate::vf::vfs::Vfs::new())
 }
+
+/// Room for the descriptors of a ring.
+pub(crate) type Slots = Vec<crate::provider::logic::contexts::Descriptor>;
+
+/// For the longest.
+pub(crate) fn slots() -> Slots {
+    use crate::provider::logic::scan;
+    vec![scan::NULL; scan::MAX_DESCRIPTORS]
+}

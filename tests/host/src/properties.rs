@@ -122,6 +122,7 @@ proptest! {
         let window = |(region, offset, size): (u32, u64, u64)| Window {
             region,
             span: Span { offset, size },
+            optional: false,
         };
         let common = a.0 == b.0 && (a.1..a.1 + a.2).any(|x| (b.1..b.1 + b.2).contains(&x));
         prop_assert_eq!(window(a).overlaps(&window(b)), common);
