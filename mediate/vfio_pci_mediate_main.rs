@@ -6,22 +6,30 @@
 use kernel::prelude::*;
 
 mod abi {
+    pub(crate) mod bar;
     pub(crate) mod binding;
+    mod binding_log;
     mod binding_migration;
     #[path = "vfio_bindings.rs"]
     mod bindings;
+    mod bypass;
     pub(crate) mod data_file;
     pub(crate) mod host;
+    pub(crate) mod kvm;
     mod migration_ops;
     pub(crate) mod param;
+    pub(crate) mod pin;
+    pub(crate) mod shadow;
     pub(crate) mod vfio_device;
     pub(crate) mod vfio_driver;
     pub(crate) mod vfio_requests;
+    pub(crate) mod work;
 }
 mod logic {
     pub(crate) mod access;
     pub(crate) mod crc32;
     pub(crate) mod migration;
+    pub(crate) mod pages;
     #[expect(dead_code, reason = "the rest is for providers")]
     pub(crate) mod record;
     pub(crate) mod region;
@@ -31,15 +39,24 @@ mod logic {
     pub(crate) mod stream_parser;
     pub(crate) mod transport;
     pub(crate) mod vf_ids;
+    #[expect(dead_code, reason = "the rest is for the registry")]
+    pub(crate) mod window;
+}
+mod trap {
+    pub(crate) mod kvm;
 }
 mod vfio {
+    pub(crate) mod counters;
     pub(crate) mod debug;
     pub(crate) mod device;
+    pub(crate) mod dirty_log;
     pub(crate) mod last_error;
     pub(crate) mod migration;
+    pub(crate) mod refresh;
     pub(crate) mod resuming;
     pub(crate) mod saving;
     pub(crate) mod session_file;
+    pub(crate) mod tracking;
 }
 
 #[pin_data]

@@ -8,10 +8,16 @@ use super::{
     bindings,
     vfio_device::Core, //
 };
-use crate::vfio::last_error::{
-    LastError,
-    Reason,
-    MAX_REASON, //
+use crate::{
+    trap::kvm::Trap,
+    vfio::{
+        dirty_log::DirtyLog,
+        last_error::{
+            LastError,
+            Reason,
+            MAX_REASON, //
+        }, //
+    }, //
 };
 use core::mem::offset_of;
 use kernel::{
@@ -29,6 +35,8 @@ pub(crate) enum Transport {
     None,
     /// What is mediated can never be mapped.
     Fixed,
+    /// Windows can be mapped, and KVM traps them while the VF is logged.
+    Kvm,
 }
 
 impl Transport {
@@ -37,6 +45,7 @@ impl Transport {
         match self {
             Self::None => "none",
             Self::Fixed => "fixed",
+            Self::Kvm => "kvm",
         }
     }
 
@@ -44,8 +53,21 @@ impl Transport {
         match self {
             Self::None => bindings::VFIO_MEDIATE_TRANSPORT_NONE,
             Self::Fixed => bindings::VFIO_MEDIATE_TRANSPORT_FIXED,
+            Self::Kvm => bindings::VFIO_MEDIATE_TRANSPORT_KVM,
         }
     }
+}
+
+/// What of an open device its provider reaches through the handle.
+pub(crate) struct HostParts {
+    /// How accesses reach the provider.
+    pub(crate) transport: Transport,
+    /// Why something failed last.
+    pub(crate) last_error: Arc<LastError>,
+    /// What the VF has written.
+    pub(crate) log: Arc<DirtyLog>,
+    /// The windows.
+    pub(crate) trap: Arc<Trap>,
 }
 
 /// One open VF's handle; stays in place while its provider has it.
@@ -53,27 +75,25 @@ impl Transport {
 pub(super) struct HostHandle {
     raw: bindings::vfio_mediate_host,
     vdev: *mut bindings::vfio_device,
-    last_error: Arc<LastError>,
+    parts: HostParts,
 }
 
 impl HostHandle {
     /// A handle for `dev`, which must outlive it: the binding sees to that.
-    pub(super) fn new(
-        dev: &Core<'_>,
-        transport: Transport,
-        last_error: Arc<LastError>,
-    ) -> Result<KBox<Self>> {
+    pub(super) fn new(dev: &Core<'_>, parts: HostParts) -> Result<KBox<Self>> {
         let raw = bindings::vfio_mediate_host {
-            transport: transport.raw(),
+            transport: parts.transport.raw(),
             reserved: 0,
             dma_read: Some(dma_read),
             dma_write: Some(dma_write),
+            mark_dirty: Some(mark_dirty),
+            show: Some(show),
             refuse: Some(refuse),
         };
         let handle = Self {
             raw,
             vdev: dev.vdev(),
-            last_error,
+            parts,
         };
         Ok(KBox::new(handle, GFP_KERNEL)?)
     }
@@ -91,14 +111,14 @@ impl HostHandle {
 
     /// States why something of the device fails, for the log and debugfs.
     pub(super) fn explain(&self, why: Reason) {
-        if self.last_error.set(why) {
+        if self.parts.last_error.set(why) {
             dev_err!(self.dev(), "{}\n", BStr::from_bytes(why.as_bytes()));
         }
     }
 
     /// How often something failed.
     pub(super) fn failures(&self) -> u64 {
-        self.last_error.count()
+        self.parts.last_error.count()
     }
 
     /// # Safety
@@ -165,6 +185,31 @@ unsafe extern "C" fn dma_write(
 ) -> c_int {
     // SAFETY: As above; a write only reads from `buf`.
     done(unsafe { HostHandle::from_raw(host).dma(iova, buf.cast_mut(), len, true) })
+}
+
+/// # Safety
+///
+/// As for `dma_read`.
+unsafe extern "C" fn mark_dirty(host: *const bindings::vfio_mediate_host, iova: u64, len: u64) {
+    // SAFETY: By contract.
+    let handle = unsafe { HostHandle::from_raw(host) };
+    handle.parts.log.mark(&handle.dev(), iova, len);
+}
+
+/// # Safety
+///
+/// As for `dma_read`.
+unsafe extern "C" fn show(
+    host: *const bindings::vfio_mediate_host,
+    window: u32,
+    offset: u32,
+    value: u32,
+) {
+    // SAFETY: By contract.
+    let handle = unsafe { HostHandle::from_raw(host) };
+    if let Ok(window) = usize::try_from(window) {
+        handle.parts.trap.show(window, offset.into(), value);
+    }
 }
 
 /// # Safety

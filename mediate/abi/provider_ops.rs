@@ -171,6 +171,7 @@ impl ProviderOps {
                     offset: w.offset,
                     size: w.size,
                 },
+                optional: w.flags & bindings::VFIO_MEDIATE_WINDOW_OPTIONAL != 0,
             };
             if windows.push(window, GFP_KERNEL).is_err() {
                 return Err(Refusal::NoMemory);
@@ -199,6 +200,14 @@ impl ProviderOps {
                     ("reset", ops.reset.is_some()),
                 ]
             }),
+            log: self.raw_log().map(|ops| {
+                [
+                    ("start", ops.start.is_some()),
+                    ("sync", ops.sync.is_some()),
+                    ("stop", ops.stop.is_some()),
+                    ("trap_write", ops.trap_write.is_some()),
+                ]
+            }),
         }
         .check()
     }
@@ -206,6 +215,11 @@ impl ProviderOps {
     fn raw_migration(&self) -> Option<&bindings::vfio_mediate_migration_ops> {
         // SAFETY: The provider promises valid operations, unless NULL.
         unsafe { self.raw().migration.as_ref() }
+    }
+
+    fn raw_log(&self) -> Option<&bindings::vfio_mediate_log_ops> {
+        // SAFETY: As above.
+        unsafe { self.raw().log.as_ref() }
     }
 
     fn raw_windows(&self) -> Option<&[bindings::vfio_mediate_window]> {

@@ -9,11 +9,13 @@
 #include <linux/vfio_mediate.h>
 #include <linux/vfio_mediate_ids.h>
 
+#include "kvm_shim.h"
 #include "vfio_shim.h"
 
 /* bindgen sees no casts and expressions in macros. */
 static const __u32 VFM_PCI_ID_F_VFIO_DRIVER_OVERRIDE = PCI_ID_F_VFIO_DRIVER_OVERRIDE;
 static const __u32 VFM_PCI_ANY_ID = (__u32)PCI_ANY_ID;
+static const __u32 VFM_DEVICE_IOEVENTFD = VFIO_DEVICE_IOEVENTFD;
 static const __u32 VFM_MIG_GET_PRECOPY_INFO = VFIO_MIG_GET_PRECOPY_INFO;
 static const __u32 VFM_POLL_DATA = (__force __u32)(EPOLLIN | EPOLLRDNORM);
 static const __u32 VFM_POLL_HUNG_UP =

@@ -7,6 +7,10 @@
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 use super::{
+    bar::{
+        Fault,
+        Mapped, //
+    },
     binding::Binding,
     bindings::{
         self,
@@ -16,7 +20,7 @@ use super::{
     data_file::NewFile,
     host::{
         HostHandle,
-        Transport, //
+        HostParts, //
     },
     vfio_requests::{
         FileIo,
@@ -24,7 +28,7 @@ use super::{
         RegionInfo, //
     },
 };
-use crate::vfio::last_error::LastError;
+use crate::logic::span::Span;
 use core::{
     marker::PhantomData,
     mem::offset_of,
@@ -39,7 +43,6 @@ use kernel::{
     },
     prelude::*,
     str::as_char_ptr_in_const_context,
-    sync::Arc,
     types::Opaque,
     uaccess::UserPtr, //
 };
@@ -66,6 +69,18 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
 
     /// An mmap of the device's file.
     fn mmap(&self, dev: &Core<'_>, mapping: &Mapping<'_>) -> Result;
+
+    /// Whether a part of `span` of BAR `region` must be reached by mappings and the device's
+    /// file alone.
+    fn mediates(&self, region: u32, span: Span) -> bool;
+
+    /// A fault in a mapping that was made with `Core::mmap_own`. Called with mmap_lock, or
+    /// that of the mapping, held.
+    fn fault(&self, fault: &Fault<'_>) -> Mapped;
+
+    /// A mapping for DMA is on its way out: when this returns none of its pages is pinned by
+    /// this device, nor are they in the next moment. The device's users may be waiting.
+    fn dma_unmapped(&self, iova: u64, size: u64);
 
     /// The bus has reset the device, which need not be open. The caller may hold
     /// locks that are taken under those of `migration_…`.
@@ -121,7 +136,7 @@ impl Core<'_> {
         Core(unsafe { NonNull::new_unchecked(vdev) }.cast(), PhantomData)
     }
 
-    fn pdev(&self) -> *mut kernel_bindings::pci_dev {
+    pub(super) fn pdev(&self) -> *mut kernel_bindings::pci_dev {
         // SAFETY: Valid by the type's contract.
         unsafe { (*self.0.as_ptr()).pdev }
     }
@@ -200,14 +215,9 @@ impl Core<'_> {
         false
     }
 
-    /// Opens the VF with its provider, if it has one; what the provider refuses
-    /// goes to `last_error`. May sleep.
-    pub(crate) fn bind_provider(
-        &self,
-        transport: Transport,
-        last_error: Arc<LastError>,
-    ) -> Result<Option<Binding>> {
-        let host = HostHandle::new(self, transport, last_error)?;
+    /// Opens the VF with its provider, if it has one, which is given `parts`. May sleep.
+    pub(crate) fn bind_provider(&self, parts: HostParts) -> Result<Option<Binding>> {
+        let host = HostHandle::new(self, parts)?;
         // SAFETY: The PCI device and this one outlive the vfio device's users,
         // and bindings end in `close`.
         unsafe { Binding::get(self.pdev(), host) }
@@ -241,6 +251,13 @@ impl Core<'_> {
         to_result(unsafe { bindings::vfio_pci_core_mmap(self.vdev(), mapping.as_raw()) })
     }
 
+    /// The same, with faults handled by `T`, whose device this is. Errors: the core's.
+    pub(crate) fn mmap_own<T: Operations>(&self, mapping: &Mapping<'_>) -> Result {
+        self.mmap(mapping)?;
+        Device::<T>::own_mapping(mapping);
+        Ok(())
+    }
+
     /// The core's answer to a request for the device.
     pub(crate) fn request(&self, count: u32) {
         // SAFETY: The device is valid by its type.
@@ -256,7 +273,7 @@ impl<T: Operations> Device<T> {
         release: Some(Self::release),
         open_device: Some(Self::open_device),
         close_device: Some(Self::close_device),
-        ioctl: Some(bindings::vfio_pci_core_ioctl),
+        ioctl: Some(Self::ioctl),
         get_region_info_caps: Some(Self::get_region_info_caps),
         device_feature: Some(bindings::vfio_pci_core_ioctl_feature),
         read: Some(Self::read),
@@ -289,7 +306,8 @@ impl<T: Operations> Device<T> {
         pasid_attach_ioas: None,
         #[cfg(not(CONFIG_IOMMUFD))]
         pasid_detach_ioas: None,
-        dma_unmap: None,
+        // Containers let nobody without it pin pages.
+        dma_unmap: Some(Self::dma_unmap),
     };
 
     /// The core's device inside this one.
@@ -473,6 +491,14 @@ impl<T: Operations> Device<T> {
         let user = UserPtr::from_ptr(buf.cast_mut().cast());
         // SAFETY: The device is open; `pos` is the caller's.
         unsafe { Self::rw(vdev, user, count, pos, true) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `parts`; the device is open.
+    unsafe extern "C" fn dma_unmap(vdev: *mut vfio_device, iova: u64, size: u64) {
+        // SAFETY: The device is open.
+        unsafe { Self::with(vdev, |this, _| this.dma_unmapped(iova, size)) };
     }
 
     /// # Safety

@@ -144,7 +144,7 @@ impl<T: Operations> Registration<T> {
             // SAFETY: Where the core looks for its device.
             unsafe { (*dev).driver_data = core.cast() };
             // SAFETY: The core's part is initialized and not yet visible.
-            unsafe { (*core).pci_ops = &PCI_OPS.0 };
+            unsafe { (*core).pci_ops = Device::<T>::PCI_OPS };
             // SAFETY: As above.
             to_result(unsafe { bindings::vfio_pci_core_register_device(core) }).inspect_err(
                 |_| {
@@ -173,19 +173,6 @@ impl<T: Operations> PinnedDrop for Registration<T> {
         unsafe { kernel_bindings::pci_unregister_driver(self.driver.get()) };
     }
 }
-
-struct PciOps(bindings::vfio_pci_device_ops);
-
-// SAFETY: Read only.
-unsafe impl Sync for PciOps {}
-
-/// As vfio-pci: BARs can be exported as dma-buf where the kernel can.
-static PCI_OPS: PciOps = PciOps(bindings::vfio_pci_device_ops {
-    #[cfg(CONFIG_VFIO_PCI_DMABUF)]
-    get_dmabuf_phys: Some(bindings::vfio_pci_core_get_dmabuf_phys),
-    #[cfg(not(CONFIG_VFIO_PCI_DMABUF))]
-    get_dmabuf_phys: None,
-});
 
 /// bindgen lays structures out with clang, the kernel may be built with GCC.
 fn check_layout() -> Result {

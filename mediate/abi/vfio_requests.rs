@@ -19,11 +19,16 @@ use kernel::{
 };
 
 /// Region index and offset within it, of a position in the device's file.
-fn split(pos: u64) -> (u32, u64) {
+pub(super) fn split(pos: u64) -> (u32, u64) {
     let index = pos >> bindings::VFIO_PCI_OFFSET_SHIFT;
     let offset = pos & ((1 << bindings::VFIO_PCI_OFFSET_SHIFT) - 1);
     // The shift leaves 24 bits.
     (u32::try_from(index).unwrap_or(u32::MAX), offset)
+}
+
+/// The position in the device's file of a region's byte.
+pub(super) fn position(region: u32, offset: u64) -> u64 {
+    u64::from(region) << bindings::VFIO_PCI_OFFSET_SHIFT | offset
 }
 
 /// One read or write of the device's file.

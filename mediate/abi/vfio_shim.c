@@ -24,6 +24,11 @@ resource_size_t vfm_resource_len(const struct pci_dev *pdev, int bar)
 	return pci_resource_len(pdev, bar);
 }
 
+resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar)
+{
+	return pci_resource_start(pdev, bar);
+}
+
 static struct file *vfm_set_state(struct vfio_device *vdev,
 				  enum vfio_device_mig_state state)
 {

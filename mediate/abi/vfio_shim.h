@@ -10,6 +10,7 @@ struct pci_dev;
 struct vfio_migration_ops;
 
 resource_size_t vfm_resource_len(const struct pci_dev *pdev, int bar);
+resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar);
 
 /* What GCC, which built the kernel, makes of a structure that bindgen lays out. */
 extern const size_t vfm_sizeof_core_device;

@@ -13,7 +13,7 @@ use super::{
 use core::fmt;
 
 /// The interface version this code implements (`VFIO_MEDIATE_ABI_VERSION`).
-pub(crate) const ABI_VERSION: u32 = 2;
+pub(crate) const ABI_VERSION: u32 = 3;
 
 /// Longest provider name in bytes (`VFIO_MEDIATE_MAX_NAME`).
 pub(crate) const MAX_NAME: usize = 31;
@@ -23,6 +23,9 @@ pub(crate) const NR_HOOKS: usize = 5;
 
 /// Number of hooks in `struct vfio_mediate_migration_ops`; all or none are there.
 pub(crate) const NR_MIGRATION_HOOKS: usize = 6;
+
+/// Number of hooks in `struct vfio_mediate_log_ops`; all or none are there.
+pub(crate) const NR_LOG_HOOKS: usize = 4;
 
 /// What a provider says of itself at registration.
 pub(crate) struct Claim<'a> {
@@ -41,6 +44,9 @@ pub(crate) struct Claim<'a> {
     /// Each migration hook's name and whether it is there; `None` if its VFs
     /// cannot be moved.
     pub(crate) migration: Option<[(&'static str, bool); NR_MIGRATION_HOOKS]>,
+    /// Each logging hook's name and whether it is there; `None` if it does not know what
+    /// its VFs write.
+    pub(crate) log: Option<[(&'static str, bool); NR_LOG_HOOKS]>,
 }
 
 /// Why a provider is refused.
@@ -60,6 +66,10 @@ pub(crate) enum Refusal {
     MissingHook(&'static str),
     /// A migration hook is NULL, but others are offered.
     MissingMigrationHook(&'static str),
+    /// A logging hook is NULL, but others are offered.
+    MissingLogHook(&'static str),
+    /// It would log VFs that cannot be moved, or without anything to be trapped.
+    IdleLog,
     /// Windows are counted, but the list is NULL.
     NoWindowList,
     /// A window names something that is not a BAR.
@@ -85,6 +95,8 @@ impl fmt::Display for Refusal {
             Self::NoIds => f.write_str("id_table is NULL"),
             Self::MissingHook(hook) => write!(f, "{hook} is NULL"),
             Self::MissingMigrationHook(hook) => write!(f, "migration->{hook} is NULL"),
+            Self::MissingLogHook(hook) => write!(f, "log->{hook} is NULL"),
+            Self::IdleLog => f.write_str("log is set, but migration is NULL or there is no window"),
             Self::NoWindowList => f.write_str("nr_windows is set, but windows is NULL"),
             Self::WindowRegion(i) => write!(f, "window {i} is not in a BAR"),
             Self::WindowSpan(i, fault) => write!(f, "window {i} {fault}"),
@@ -115,9 +127,17 @@ impl Claim<'_> {
             return Err(Refusal::MissingHook(hook));
         }
         check_windows(self.windows.ok_or(Refusal::NoWindowList)?)?;
-        match self.migration.iter().flatten().find(|(_, there)| !there) {
-            Some((hook, _)) => Err(Refusal::MissingMigrationHook(hook)),
+        if let Some((hook, _)) = self.migration.iter().flatten().find(|(_, there)| !there) {
+            return Err(Refusal::MissingMigrationHook(hook));
+        }
+        let is_idle = self.migration.is_none() || self.windows.is_none_or(<[_]>::is_empty);
+        match self.log {
             None => Ok(()),
+            Some(_) if is_idle => Err(Refusal::IdleLog),
+            Some(hooks) => match hooks.iter().find(|(_, there)| !there) {
+                Some((hook, _)) => Err(Refusal::MissingLogHook(hook)),
+                None => Ok(()),
+            },
         }
     }
 }
@@ -148,6 +168,7 @@ mod tests {
         Window {
             region,
             span: Span { offset, size },
+            optional: false,
         }
     }
 
@@ -166,7 +187,29 @@ mod tests {
             ],
             windows: Some(windows),
             migration: None,
+            log: None,
         }
+    }
+
+    #[test]
+    fn a_log_needs_something_to_log() {
+        let hooks = ["start", "sync", "stop", "trap_write"];
+        let windows = [window(0, 0x2000, 4096)];
+        let mut claim = good(&windows);
+        claim.log = Some(hooks.map(|hook| (hook, true)));
+        assert_eq!(claim.check(), Err(Refusal::IdleLog));
+        let migration = ["state_size", "save", "load", "quiesce", "resume", "reset"];
+        claim.migration = Some(migration.map(|hook| (hook, true)));
+        assert_eq!(claim.check(), Ok(()));
+        for (i, hook) in hooks.into_iter().enumerate() {
+            let mut lacking = hooks.map(|hook| (hook, true));
+            lacking[i].1 = false;
+            claim.log = Some(lacking);
+            assert_eq!(claim.check(), Err(Refusal::MissingLogHook(hook)));
+        }
+        claim.log = Some(hooks.map(|hook| (hook, true)));
+        claim.windows = Some(&[]);
+        assert_eq!(claim.check(), Err(Refusal::IdleLog));
     }
 
     #[test]

@@ -26,6 +26,13 @@ impl Span {
         self.offset.checked_add(self.size)
     }
 
+    /// Whether the two share a byte. Spans that overflow count as reaching to the end of the
+    /// address space.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let end = |span: &Self| span.end().unwrap_or(u64::MAX);
+        self.offset < end(other) && other.offset < end(self)
+    }
+
     /// Checks that the span is whole pages, not empty, and does not overflow.
     pub(crate) fn check_pages(&self) -> Result<(), SpanFault> {
         if self.size == 0 {

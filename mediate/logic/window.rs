@@ -14,16 +14,14 @@ pub(crate) struct Window {
     pub(crate) region: u32,
     /// Bytes of that BAR.
     pub(crate) span: Span,
+    /// Whether what is written is known without trapping it, if less exactly.
+    pub(crate) optional: bool,
 }
 
 impl Window {
-    /// Whether the two share a byte. Spans that overflow count as reaching to
-    /// the end of the address space.
+    /// Whether the two share a byte.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        let end = |window: &Self| window.span.end().unwrap_or(u64::MAX);
-        self.region == other.region
-            && self.span.offset < end(other)
-            && other.span.offset < end(self)
+        self.region == other.region && self.span.overlaps(&other.span)
     }
 }
 
@@ -36,6 +34,7 @@ mod tests {
         Window {
             region: 0,
             span: Span { offset, size },
+            optional: false,
         }
     }
 

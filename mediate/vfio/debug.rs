@@ -82,7 +82,8 @@ fn provider(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// What of the BARs cannot be mapped because the provider mediates it.
+/// What of the BARs is not passed through now: what can never be mapped because the provider
+/// mediates it, and windows that are trapped.
 fn trapped(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(provided) = shared.provided.lock().as_ref() {
         for (index, bar) in provided.bars.iter().enumerate() {
@@ -91,18 +92,27 @@ fn trapped(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 writeln!(f, "BAR{index} {:#x}-{last:#x}", span.offset)?;
             }
         }
+        for window in provided.trap.trapped() {
+            let last = window.span.end().unwrap_or(u64::MAX).saturating_sub(1);
+            writeln!(
+                f,
+                "BAR{} {:#x}-{last:#x} trapped",
+                window.region, window.span.offset
+            )?;
+        }
     }
     Ok(())
 }
 
-/// Writes to registers that the provider answered, since the device was bound.
+/// Writes to registers that the provider took, since the device was bound.
 fn trapped_writes(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", shared.trapped_writes.load(Relaxed))
+    writeln!(f, "{}", shared.counters.trapped_writes.load(Relaxed))
 }
 
-/// Pages reported as written by the device: nothing is logged in this version.
-fn dirty_pages(_shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "0")
+/// Pages reported as written by the device, since the device was bound; a page counts each
+/// time it is reported.
+fn dirty_pages(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", shared.counters.dirty_pages.load(Relaxed))
 }
 
 /// Bytes of the current or last migration stream.

@@ -6,13 +6,20 @@
 
 use crate::{
     abi::{
+        bar::{
+            Fault,
+            Mapped, //
+        },
         binding::{
             Answer,
             Binding,
             ViewError, //
         },
         data_file::NewFile,
-        host::Transport,
+        host::{
+            HostParts,
+            Transport, //
+        },
         param,
         vfio_device::{
             Core,
@@ -23,6 +30,7 @@ use crate::{
             Mapping,
             RegionInfo, //
         },
+        work::Work,
     },
     logic::{
         access::{
@@ -33,26 +41,33 @@ use crate::{
             Region,
             BARS, //
         },
+        span::Span,
         transport::Choice, //
     },
+    trap::kvm::Trap,
     vfio::{
+        counters::Counters,
         debug,
+        dirty_log::DirtyLog,
         last_error::LastError,
         migration::{
             Migration,
             Sizes, //
-        }, //
+        },
+        refresh::{
+            Refresh,
+            INTERVAL_MS, //
+        },
+        tracking::Tracking, //
     },
 };
 use kernel::{
     debugfs::Scope,
     new_mutex,
     prelude::*,
+    static_lock_class,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
+        atomic::Relaxed,
         Arc,
         Mutex, //
     },
@@ -62,6 +77,7 @@ use kernel::{
 pub(crate) struct Provided {
     pub(crate) binding: Arc<Binding>,
     pub(crate) transport: Transport,
+    pub(crate) trap: Arc<Trap>,
     pub(crate) bars: [Region; BARS],
 }
 
@@ -87,18 +103,28 @@ pub(crate) struct Shared {
     pub(crate) last_error: Arc<LastError>,
     /// Its migration, shared with the data files.
     pub(crate) migration: Arc<Migration>,
-    /// Writes to registers that the provider answered.
-    pub(crate) trapped_writes: Atomic<u64>,
+    /// What it has written, shared with the host handle.
+    log: Arc<DirtyLog>,
+    pub(crate) counters: Arc<Counters>,
+    /// Dropped, and with that waited for, when the device is unbound.
+    #[pin]
+    refresh: Work<Refresh>,
 }
 
 impl Shared {
     fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            counters: Arc::new(Counters::new(), GFP_KERNEL)?,
+            log: Arc::pin_init(DirtyLog::new(counters.clone()), GFP_KERNEL)?,
             provided <- new_mutex!(None),
             user <- new_mutex!(None),
             last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
             migration: Arc::pin_init(Migration::new(), GFP_KERNEL)?,
-            trapped_writes: Atomic::new(0),
+            refresh <- Work::new(
+                c"vfio_pci_mediate::refresh",
+                [static_lock_class!(), static_lock_class!()],
+                Refresh(migration.clone()),
+            ),
         })
     }
 }
@@ -114,11 +140,12 @@ struct User {
     pid: i32,
 }
 
-/// The transport that an operator's choice means. In this version there is
-/// `fixed` alone.
-fn transport(choice: Choice) -> Transport {
+/// The transport that an operator's choice means for a device. In this version there are
+/// `kvm` and `fixed`.
+fn transport(choice: Choice, dev: &Core<'_>) -> Transport {
     match choice {
         Choice::Fixed => Transport::Fixed,
+        Choice::Auto | Choice::Kvm if dev.has_trackable_kvm() => Transport::Kvm,
         Choice::Auto | Choice::Kvm | Choice::Region | Choice::None => Transport::None,
     }
 }
@@ -151,22 +178,23 @@ fn movable_sizes(
         }
     };
     match (transport, choice) {
-        (Transport::Fixed, _) if dev.has_iommufd() => dev_info!(
+        (Transport::Fixed | Transport::Kvm, _) if dev.has_iommufd() => dev_info!(
             dev,
             "opened through iommufd, where a provider cannot read the guest's rings yet: no \
              migration is offered; use the container, /dev/vfio/vfio\n"
         ),
-        (Transport::Fixed, _) => return Some(sizes),
+        (Transport::Fixed | Transport::Kvm, _) => return Some(sizes),
         (Transport::None, Choice::None) => (),
-        (Transport::None, Choice::Auto) => dev_info!(
+        (Transport::None, Choice::Auto | Choice::Kvm) => dev_info!(
             dev,
-            "passed through as by vfio-pci, no migration is offered: for that load \
-             vfio_pci_mediate with transport=fixed, which costs an exit to the VMM for each \
-             access to registers that are mediated\n"
+            "passed through as by vfio-pci, no migration is offered, as there is no KVM guest \
+             whose writes can be tracked: for a migration load vfio_pci_mediate with \
+             transport=fixed, which costs an exit to the VMM for each access to registers that \
+             are mediated\n"
         ),
         (Transport::None, _) => dev_info!(
             dev,
-            "transport={} is not in this version, only fixed is: passed through as by \
+            "transport={} is not in this version, kvm and fixed are: passed through as by \
              vfio-pci, no migration is offered\n",
             choice.word()
         ),
@@ -237,7 +265,7 @@ impl MediatedDevice {
                 Answer::Done => {
                     dev.trace_trap(index, access.offset, bytes, io.is_write());
                     if io.is_write() {
-                        self.shared.trapped_writes.fetch_add(1, Relaxed);
+                        self.shared.counters.trapped_writes.fetch_add(1, Relaxed);
                     } else {
                         io.store(done, bytes)?;
                     }
@@ -269,31 +297,45 @@ impl Operations for MediatedDevice {
 
     fn open(&self, dev: &Core<'_>) -> Result {
         let choice = param::transport();
-        let transport = transport(choice);
-        let binding = dev
-            .bind_provider(transport, self.shared.last_error.clone())
-            .inspect_err(|errno| {
-                dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
-            })?;
+        let transport = transport(choice, dev);
+        let trap = Arc::pin_init(Trap::new(self.shared.counters.clone()), GFP_KERNEL)?;
+        let parts = HostParts {
+            transport,
+            last_error: self.shared.last_error.clone(),
+            log: self.shared.log.clone(),
+            trap: trap.clone(),
+        };
+        let binding = dev.bind_provider(parts).inspect_err(|errno| {
+            dev_err!(dev, "its provider refuses to open it: {errno:?}\n");
+        })?;
         let mut movable = None;
         let provided = match binding {
             None => None,
             Some(binding) => {
                 let binding = Arc::new(binding, GFP_KERNEL)?;
                 movable = movable_sizes(dev, &binding, choice, transport);
+                if transport == Transport::Kvm && movable.is_some() && binding.can_log() {
+                    let windows = (0..).zip(binding.windows());
+                    trap.set_windows(windows.filter(|(_, window)| !window.optional))?;
+                }
                 let bars = Self::view(dev, &binding)?;
                 dev_info!(dev, "opened with provider {:?}\n", binding.name());
                 let provided = Provided {
                     binding,
                     transport,
+                    trap,
                     bars,
                 };
                 Some(Arc::new(provided, GFP_KERNEL)?)
             }
         };
-        let movable = provided
-            .as_ref()
-            .and_then(|p| Some((p.binding.clone(), movable?)));
+        let movable = provided.as_ref().and_then(|p| {
+            let tracking = p.binding.can_log().then(|| {
+                let trap = (p.transport == Transport::Kvm).then(|| p.trap.clone());
+                Tracking::new(p.binding.clone(), trap, self.shared.log.clone())
+            });
+            Some((p.binding.clone(), movable?, tracking))
+        });
         dev.offer_migration(movable.is_some());
         self.shared.migration.open(movable);
         *self.shared.provided.lock() = provided;
@@ -349,8 +391,30 @@ impl Operations for MediatedDevice {
         }
         match provided.binding.mmap(mapping)? {
             Answer::Done => Ok(()),
+            Answer::Pass if provided.trap.concerns(mapping.region(), mapping.span()) => {
+                dev.mmap_own::<Self>(mapping)
+            }
             Answer::Pass => dev.mmap(mapping),
         }
+    }
+
+    fn mediates(&self, region: u32, span: Span) -> bool {
+        self.provided().is_some_and(|provided| {
+            let hidden = |bar: &Region| bar.hidden().any(|hidden| hidden.overlaps(&span));
+            provided.bar(region).is_some_and(hidden) || provided.trap.concerns(region, span)
+        })
+    }
+
+    fn fault(&self, fault: &Fault<'_>) -> Mapped {
+        match self.provided() {
+            Some(provided) => provided.trap.fault(fault),
+            // Nobody has the device open, so nobody has it mapped.
+            None => Fault::REFUSED,
+        }
+    }
+
+    fn dma_unmapped(&self, iova: u64, size: u64) {
+        self.shared.log.unmapped(iova, size);
     }
 
     fn reset_done(&self) {
@@ -358,7 +422,11 @@ impl Operations for MediatedDevice {
     }
 
     fn set_migration_state(&self, _dev: &Core<'_>, state: u32) -> Result<Option<NewFile>> {
-        Migration::set_state(&self.shared.migration, state)
+        let file = Migration::set_state(&self.shared.migration, state);
+        if self.shared.migration.is_tracking() {
+            self.shared.refresh.schedule(INTERVAL_MS);
+        }
+        file
     }
 
     fn migration_state(&self) -> Result<u32> {

@@ -14,7 +14,8 @@
 use super::{
     resuming::Resuming,
     saving::Saving,
-    session_file::SessionFile, //
+    session_file::SessionFile,
+    tracking::Tracking, //
 };
 use crate::{
     abi::{
@@ -103,6 +104,8 @@ pub(crate) fn explained<T>(
 pub(super) struct Movable {
     pub(super) binding: Arc<Binding>,
     sizes: Sizes,
+    /// `None` if nobody knows what the VF writes.
+    pub(super) tracking: Option<Tracking>,
 }
 
 /// What the data file of a session does.
@@ -119,6 +122,31 @@ pub(super) struct Inner {
     pub(super) session: Option<(u64, Session)>,
     /// How many sessions there were.
     sessions: u64,
+}
+
+impl Inner {
+    fn tracking(&mut self) -> Option<&mut Tracking> {
+        self.movable.as_mut()?.tracking.as_mut()
+    }
+
+    fn is_tracking(&mut self) -> bool {
+        self.tracking().is_some_and(|tracking| tracking.is_on())
+    }
+
+    fn start_tracking(&mut self) -> Result {
+        self.tracking().map_or(Ok(()), Tracking::start)
+    }
+
+    /// Tells what the VF has written, if that is told at all. Errors: something could not be.
+    pub(super) fn sync_tracking(&mut self) -> Result {
+        self.tracking().map_or(Ok(()), Tracking::sync)
+    }
+
+    fn stop_tracking(&mut self) {
+        if let Some(tracking) = self.tracking() {
+            tracking.stop();
+        }
+    }
 }
 
 /// Why a step failed.
@@ -239,15 +267,20 @@ impl Migration {
     }
 
     /// The device was opened, and can be moved if `movable`.
-    pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes)>) {
+    pub(crate) fn open(&self, movable: Option<(Arc<Binding>, Sizes, Option<Tracking>)>) {
         let mut inner = self.lock();
-        inner.movable = movable.map(|(binding, sizes)| Movable { binding, sizes });
+        inner.movable = movable.map(|(binding, sizes, tracking)| Movable {
+            binding,
+            sizes,
+            tracking,
+        });
         self.enter(&mut inner, State::Running);
     }
 
     /// The device is closed: data files answer `ENODEV` from here on.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
+        inner.stop_tracking();
         let movable = inner.movable.take();
         self.enter(&mut inner, State::Running);
         drop(inner);
@@ -302,6 +335,32 @@ impl Migration {
         let inner = &mut *this.lock();
         let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
         let requested = State::from_raw(raw).ok_or(EINVAL)?;
+        let file = Self::walk(this, inner, &binding, requested);
+        if matches!(inner.state, State::Running | State::Resuming | State::Error) {
+            inner.stop_tracking();
+        }
+        file
+    }
+
+    /// Tells what the VF has written meanwhile; whether that is to be done again.
+    pub(crate) fn refresh(&self) -> bool {
+        let mut inner = self.lock();
+        // What fails is said, and the migration will fail for it.
+        inner.is_tracking() && inner.sync_tracking().is_ok()
+    }
+
+    /// Whether what the VF writes is followed.
+    pub(crate) fn is_tracking(&self) -> bool {
+        self.lock().is_tracking()
+    }
+
+    /// Goes to a state step by step.
+    fn walk(
+        this: &Arc<Self>,
+        inner: &mut Inner,
+        binding: &Arc<Binding>,
+        requested: State,
+    ) -> Result<Option<NewFile>> {
         let mut file = None;
         loop {
             let from = inner.state;
@@ -310,7 +369,7 @@ impl Migration {
                 Next::Refused => return Err(EINVAL),
                 Next::Go(step) => step,
             };
-            match Self::perform(this, inner, &binding, step.action) {
+            match Self::perform(this, inner, binding, step.action) {
                 Ok(opened) => {
                     this.enter(inner, step.to);
                     binding.dev().trace_state(from.raw(), step.to.raw(), Ok(()));
@@ -340,10 +399,19 @@ impl Migration {
         };
         match action {
             Action::QuiesceP2p => level(Level::P2p).map_err(lost)?,
-            Action::QuiesceStop => level(Level::Stop).map_err(lost)?,
+            Action::QuiesceStop => {
+                level(Level::Stop).map_err(lost)?;
+                if let Err(errno) = inner.sync_tracking() {
+                    level(Level::P2p).map_err(|_| lost(errno))?;
+                    return Err(undone(errno));
+                }
+            }
             Action::Resume => level(Level::Run).map_err(lost)?,
             Action::OpenPreCopy => {
                 let saving = Self::begin_saving(inner, binding).map_err(undone)?;
+                // By now the VMM records what is written, and sends no memory before this
+                // returns.
+                inner.start_tracking().map_err(undone)?;
                 return Self::start(this, inner, Session::Saving(saving)).map_err(undone);
             }
             Action::OpenStopCopy => {
@@ -379,6 +447,7 @@ impl Migration {
     }
 
     fn finish_saving(&self, inner: &mut Inner, binding: &Binding) -> Result {
+        inner.sync_tracking()?;
         let Some((_, Session::Saving(saving))) = &mut inner.session else {
             return Err(EIO);
         };

@@ -101,6 +101,7 @@ impl Resuming {
             device,
             provider: binding.name().to_bytes(),
         };
+        let mut ended = false;
         loop {
             let fed = self.parser.feed(bytes, &here).map_err(|fault| {
                 binding.explain(format_args!("the migration stream is refused: {fault}"));
@@ -109,6 +110,12 @@ impl Resuming {
             let (used, event) = fed?;
             bytes = bytes.get(used..).unwrap_or_default();
             match event {
+                // Nothing follows the end, as far as it can be seen.
+                None if ended => {
+                    return explained(binding, "loading the VF's state", || {
+                        binding.load(Kind::State, &self.payload)
+                    });
+                }
                 None => return Ok(()),
                 Some(Event::Begin(_, size)) => {
                     self.payload.clear();
@@ -124,11 +131,7 @@ impl Resuming {
                 }
                 // It stays where it is until the end of the stream.
                 Some(Event::Complete(Kind::State)) => (),
-                Some(Event::End) => {
-                    explained(binding, "loading the VF's state", || {
-                        binding.load(Kind::State, &self.payload)
-                    })?;
-                }
+                Some(Event::End) => ended = true,
             }
         }
     }

@@ -109,6 +109,7 @@ impl DataFile for SessionFile {
         if !inner.state.is_pre_copy() {
             return Err(EINVAL);
         }
+        inner.sync_tracking()?;
         let (binding, session) = self.parts(inner)?;
         let Session::Saving(saving) = session else {
             return Err(EINVAL);

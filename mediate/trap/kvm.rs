@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The transport `kvm`: windows of a BAR that are passed through, and trapped while the VF
+//! is logged, by KVM's write tracking and without the VMM.
+//!
+//! While a window is trapped a *shadow* page of memory is mapped in its place. KVM emulates
+//! the guest's writes: into the shadow, and then by a call of [`Trap::written`], in the
+//! virtual CPU's task, before the guest goes on. Reads cost nothing.
+//!
+//! Tracking is armed by faults, and by nothing else: trapping a window only takes its
+//! mappings away, and whoever faults then finds the guest's pages at that address, has them
+//! tracked, and only after that maps the shadow. So a memory slot that goes away and comes
+//! back needs no more than the window to be unmapped again.
+//!
+//! On the way back there may be a virtual CPU that has decided to emulate a store, but has
+//! not copied yet. KVM copies byte by byte, which a register must never see. So there is a
+//! phase *settling*, in which nothing is mapped: such a copy fails, which makes KVM hand the
+//! store to the VMM as a whole, and everybody else waits until no virtual CPU can be in the
+//! midst of a store.
+//!
+//! Locks, in this order: KVM's slots_lock, mmap_lock, vfio's memory_lock, `tracking`, KVM's
+//! mmu_lock. The provider's hooks are called with none of them. `phase` changes with
+//! memory_lock held for write, but for the end of settling, which only lets go on who waits.
+
+use crate::{
+    abi::{
+        bar::{
+            Accessor,
+            Fault,
+            Mapped, //
+        },
+        binding::Binding,
+        kvm::{
+            Tracker,
+            Vcpu, //
+        },
+        shadow::Shadow,
+        vfio_device::Core, //
+    },
+    logic::{
+        access::accesses,
+        span::{
+            Span,
+            PAGE_SIZE, //
+        },
+        window::Window, //
+    },
+    vfio::counters::Counters,
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+};
+
+/// Most pages of the guest's that are tracked at once. There is one for each page of a
+/// window, unless the guest sees its device at several addresses.
+const MAX_TRACKED: usize = 32;
+
+/// How long to pause while settling, and how often at most: 200 ms in all.
+const PAUSE_US: i64 = 100;
+const SETTLE_PAUSES: u32 = 2000;
+
+/// What faults in a window do.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Phase {
+    /// Map the BAR.
+    Passing,
+    /// Map the shadow.
+    Trapped,
+    /// Wait.
+    Settling,
+}
+
+impl Phase {
+    const fn raw(self) -> u32 {
+        match self {
+            Self::Passing => 0,
+            Self::Trapped => 1,
+            Self::Settling => 2,
+        }
+    }
+
+    const fn from_raw(raw: u32) -> Self {
+        match raw {
+            1 => Self::Trapped,
+            2 => Self::Settling,
+            _ => Self::Passing,
+        }
+    }
+}
+
+/// A window, with a shadow for each of its pages.
+struct Place {
+    /// Which of the provider's windows it is.
+    number: usize,
+    window: Window,
+    shadows: KVec<Shadow>,
+}
+
+impl Place {
+    fn new(number: usize, window: Window) -> Result<Self> {
+        let mut shadows = KVec::new();
+        for _ in 0..window.span.size / PAGE_SIZE {
+            shadows.push(Shadow::new()?, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            number,
+            window,
+            shadows,
+        })
+    }
+
+    fn shadow(&self, offset: u64) -> Option<&Shadow> {
+        self.shadows.get(usize::try_from(offset / PAGE_SIZE).ok()?)
+    }
+
+    fn show(&self, offset: u64, value: u32) {
+        if let (Some(shadow), Ok(at)) = (self.shadow(offset), usize::try_from(offset % PAGE_SIZE)) {
+            shadow.set(at, value);
+        }
+    }
+}
+
+/// A page of the guest's that is tracked.
+struct TrackedPage {
+    gfn: u64,
+    /// Number of the window, and the page's first byte in it.
+    window: usize,
+    offset: u64,
+    /// Whether KVM still tracks it.
+    armed: bool,
+}
+
+/// What there is while windows are not passed through.
+struct Tracking {
+    tracker: Arc<Tracker>,
+    binding: Arc<Binding>,
+    pages: KVec<TrackedPage>,
+}
+
+/// The trap of one open device.
+#[pin_data]
+pub(crate) struct Trap {
+    /// Set when the device has been opened, and never changed.
+    places: SetOnce<KVec<Place>>,
+    phase: Atomic<u32>,
+    /// Virtual CPUs that wait for the end of settling.
+    parked: Atomic<u32>,
+    /// Protects which pages of the guest's are tracked, and by whom. Under memory_lock and
+    /// KVM's slots_lock; over KVM's mmu_lock.
+    #[pin]
+    tracking: Mutex<Option<Tracking>>,
+    counters: Arc<Counters>,
+}
+
+impl Trap {
+    /// A trap without windows.
+    pub(crate) fn new(counters: Arc<Counters>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            places: SetOnce::new(),
+            phase: Atomic::new(Phase::Passing.raw()),
+            parked: Atomic::new(0),
+            tracking <- new_mutex!(None),
+            counters,
+        })
+    }
+
+    /// Says which of the provider's windows, by their numbers, are to be trapped; once.
+    /// Errors: `ENOMEM`; `EBUSY` the second time.
+    pub(crate) fn set_windows(&self, windows: impl Iterator<Item = (usize, Window)>) -> Result {
+        let mut places = KVec::new();
+        for (number, window) in windows {
+            places.push(Place::new(number, window)?, GFP_KERNEL)?;
+        }
+        if self.places.populate(places) {
+            Ok(())
+        } else {
+            Err(EBUSY)
+        }
+    }
+
+    fn places(&self) -> &[Place] {
+        self.places.as_ref().map_or(&[], |places| places)
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::from_raw(self.phase.load(Acquire))
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase.raw(), Release);
+    }
+
+    /// What is trapped now.
+    pub(crate) fn trapped(&self) -> impl Iterator<Item = &Window> {
+        let is_on = self.phase() == Phase::Trapped;
+        self.windows().filter(move |_| is_on)
+    }
+
+    fn windows(&self) -> impl Iterator<Item = &Window> {
+        self.places().iter().map(|place| &place.window)
+    }
+
+    /// Whether `span` of BAR `region` has a part that may be trapped.
+    pub(crate) fn concerns(&self, region: u32, span: Span) -> bool {
+        let asked = Window {
+            region,
+            span,
+            optional: false,
+        };
+        self.windows().any(|window| window.overlaps(&asked))
+    }
+
+    fn place(&self, number: usize) -> Option<&Place> {
+        self.places().iter().find(|place| place.number == number)
+    }
+
+    /// The register at `offset` of window number `window` reads as `value` from now on.
+    pub(crate) fn show(&self, window: usize, offset: u64, value: u32) {
+        if let Some(place) = self.place(window) {
+            place.show(offset, value);
+        }
+    }
+
+    /// Traps the windows, from when this returns. Must be called in a task of the VMM's, with
+    /// no lock but the device's state lock. May sleep.
+    ///
+    /// Errors: `EOPNOTSUPP` if the device has no virtual machine that can be tracked, `ESRCH`
+    /// in the wrong task, `EBUSY` if it is on, `ENOMEM`.
+    pub(crate) fn on(this: &Arc<Self>, binding: &Arc<Binding>) -> Result {
+        if this.phase() != Phase::Passing {
+            return Err(EBUSY);
+        }
+        let pages = KVec::with_capacity(MAX_TRACKED, GFP_KERNEL)?;
+        let dev = binding.dev();
+        let tracker = Arc::new(Tracker::new(&dev, this.clone())?, GFP_KERNEL)?;
+        *this.tracking.lock() = Some(Tracking {
+            tracker,
+            binding: binding.clone(),
+            pages,
+        });
+        let memory = dev.write_memory();
+        for Place { window, .. } in this.places() {
+            dev.unmap(window.region, window.span);
+        }
+        // Nobody can write to the registers now.
+        for place in this.places() {
+            let Window { region, span, .. } = place.window;
+            for offset in (0..span.size).step_by(size_of::<u32>()) {
+                let value = memory.register(region, span.offset + offset);
+                place.show(offset, value.unwrap_or(0));
+            }
+        }
+        this.set_phase(Phase::Trapped);
+        Ok(())
+    }
+
+    /// Passes the windows through, from when this returns; nothing happens if they are. The
+    /// provider is still there. No locks but the device's state lock. May sleep.
+    pub(crate) fn off(&self, dev: &Core<'_>) {
+        let tracker = self.tracking.lock().as_ref().map(|t| t.tracker.clone());
+        let Some(tracker) = tracker else {
+            return;
+        };
+        let slots = tracker.lock_slots();
+        let memory = dev.write_memory();
+        self.set_phase(Phase::Settling);
+        for window in self.windows() {
+            dev.unmap(window.region, window.span);
+        }
+        if let Some(tracking) = &mut *self.tracking.lock() {
+            for page in tracking.pages.iter_mut().filter(|page| page.armed) {
+                page.armed = false;
+                if let Err(errno) = tracker.untrack(&slots, page.gfn) {
+                    // The slot is gone, and its page with it.
+                    pr_debug!("untracking {:#x}: {errno:?}\n", page.gfn);
+                }
+            }
+        }
+        drop(memory);
+        drop(slots);
+        if !self.settle(&tracker) {
+            self.counters.unsettled.fetch_add(1, Relaxed);
+            dev_warn!(
+                dev,
+                "a virtual CPU stood still for 200 ms while its doorbells were given back: \
+                 should the guest's network hang now, restart its interface\n"
+            );
+        }
+        // Who is in `written` is waited for, and still finds its page.
+        tracker.end();
+        drop(tracker);
+        let tracking = self.tracking.lock().take();
+        drop(tracking);
+        self.set_phase(Phase::Passing);
+    }
+
+    /// Waits until no virtual CPU can be in the midst of a store that began before settling;
+    /// whether it was in time.
+    fn settle(&self, tracker: &Tracker) -> bool {
+        let mut left = KVec::new();
+        for index in 0.. {
+            match tracker.vcpu(index) {
+                None => break,
+                Some(Vcpu::Away) => {}
+                Some(Vcpu::Exited(exits)) => {
+                    if left.push((index, exits), GFP_KERNEL).is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+        for _ in 0..SETTLE_PAUSES {
+            // One that is seen elsewhere, or has left the guest again, is through.
+            left.retain(|(index, exits)| tracker.vcpu(*index) == Some(Vcpu::Exited(*exits)));
+            let parked = usize::try_from(self.parked.load(Acquire)).unwrap_or(usize::MAX);
+            if left.len() <= parked {
+                return true;
+            }
+            fsleep(Delta::from_micros(PAUSE_US));
+        }
+        false
+    }
+
+    /// Somebody uses a page of a BAR that is not mapped. In the fault handler.
+    pub(crate) fn fault(&self, fault: &Fault<'_>) -> Mapped {
+        let (region, offset) = fault.page();
+        let place = self.places().iter().find_map(|place| {
+            let at = offset.checked_sub(place.window.span.offset)?;
+            (place.window.region == region && at < place.window.span.size).then_some((place, at))
+        });
+        for _ in 0..=SETTLE_PAUSES {
+            let memory = fault.lock();
+            let Some((place, at)) = place else {
+                return fault.map_bar(&memory);
+            };
+            match self.phase() {
+                Phase::Passing => return fault.map_bar(&memory),
+                Phase::Trapped => {
+                    return match place.shadow(at) {
+                        Some(shadow) if self.arm(fault.address(), place.number, at).is_ok() => {
+                            fault.map(&memory, shadow.pfn())
+                        }
+                        // Not in the guest's address space, so nobody may look at it: a
+                        // page that is mapped now would be found by a slot made later,
+                        // and the guest's writes would be lost.
+                        _ => Fault::REFUSED,
+                    };
+                }
+                Phase::Settling => {}
+            }
+            drop(memory);
+            match fault.accessor() {
+                Accessor::Copy => return Fault::REFUSED,
+                Accessor::Kvm => {
+                    self.parked.fetch_add(1, Release);
+                    fsleep(Delta::from_micros(PAUSE_US));
+                    self.parked.fetch_sub(1, Release);
+                }
+                Accessor::User | Accessor::Remote => fsleep(Delta::from_micros(PAUSE_US)),
+            }
+        }
+        Fault::REFUSED
+    }
+
+    /// Has the guest's pages tracked that the VMM has at `address`. Errors: `ENOENT` if there
+    /// is none, and others.
+    fn arm(&self, address: usize, window: usize, offset: u64) -> Result {
+        let mut tracking = self.tracking.lock();
+        let Some(Tracking { tracker, pages, .. }) = &mut *tracking else {
+            return Err(ENOENT);
+        };
+        for gfn in tracker.pages_at(address)? {
+            if pages.iter().any(|page| page.gfn == gfn) {
+                continue;
+            }
+            if pages.len() == MAX_TRACKED {
+                return Err(E2BIG);
+            }
+            tracker.track(gfn)?;
+            // There is room: it was made with that capacity.
+            pages.push(
+                TrackedPage {
+                    gfn,
+                    window,
+                    offset,
+                    armed: true,
+                },
+                GFP_NOWAIT,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The guest has written to a page; in the virtual CPU's task, which may not be one of
+    /// ours.
+    pub(crate) fn written(&self, gpa: u64, bytes: &[u8]) {
+        let found = self.tracking.lock().as_ref().and_then(|tracking| {
+            let page = tracking
+                .pages
+                .iter()
+                .find(|page| page.gfn == gpa / PAGE_SIZE)?;
+            Some((tracking.binding.clone(), page.window, page.offset))
+        });
+        let Some((binding, window, offset)) = found else {
+            return;
+        };
+        let Some(Window { region, span, .. }) = self.place(window).map(|place| place.window) else {
+            return;
+        };
+        let start = offset + gpa % PAGE_SIZE;
+        for access in accesses(start, bytes.len()) {
+            let Ok(from) = usize::try_from(access.offset - start) else {
+                return;
+            };
+            let Some(piece) = bytes.get(from..from + access.width) else {
+                return;
+            };
+            binding
+                .dev()
+                .trace_trap(region, span.offset + access.offset, piece, true);
+            self.counters.trapped_writes.fetch_add(1, Relaxed);
+            binding.trap_write(window, access.offset, piece);
+        }
+    }
+
+    /// A memory slot of the guest's is going away; under KVM's slots_lock.
+    pub(crate) fn removed(&self, gfn: u64, nr_pages: u64) {
+        let binding = {
+            let mut tracking = self.tracking.lock();
+            let Some(tracking) = &mut *tracking else {
+                return;
+            };
+            let before = tracking.pages.len();
+            tracking
+                .pages
+                .retain(|page| page.gfn.checked_sub(gfn).is_none_or(|at| at >= nr_pages));
+            if tracking.pages.len() == before {
+                return;
+            }
+            tracking.binding.clone()
+        };
+        // Whoever uses it next arms the slot that there is then.
+        let dev = binding.dev();
+        for window in self.windows() {
+            dev.unmap(window.region, window.span);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What has happened to a device since it was bound, for debugfs.
+
+use kernel::sync::atomic::Atomic;
+
+/// Counters of one device.
+pub(crate) struct Counters {
+    /// Writes to registers that the provider took: of what is never mapped, and of windows
+    /// while they were trapped.
+    pub(crate) trapped_writes: Atomic<u64>,
+    /// Pages reported as written by the device, each time it was reported.
+    pub(crate) dirty_pages: Atomic<u64>,
+    /// How often a virtual CPU was not seen to be out of a store in time when a trap was
+    /// switched off.
+    pub(crate) unsettled: Atomic<u64>,
+}
+
+impl Counters {
+    /// All at 0.
+    pub(crate) const fn new() -> Self {
+        Self {
+            trapped_writes: Atomic::new(0),
+            dirty_pages: Atomic::new(0),
+            unsettled: Atomic::new(0),
+        }
+    }
+}
