@@ -9,6 +9,7 @@
 #   make check unit kunit system
 #   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
 #   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N]
+#   make truth [TRANSPORT=kvm|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
 #   make clean              removes what was built; the cache stays
 
 KERNEL ?= stock
@@ -37,7 +38,10 @@ fuzz:
 soak:
 	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)" "$(FIRST)"
 
+truth:
+	@scripts/truth "$(TRANSPORT)" "$(CHANNEL)" "$(SEEDS)" "$(SEED)" $(if $(filter command% environment%,$(origin KERNEL)),"$(KERNEL)")
+
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system fuzz soak clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth clean

@@ -96,15 +96,22 @@ def c_tree(tree, roots):
     return seen
 
 
+def owners(word, parts):
+    """The modules that what is bound as `word` can be told to belong to."""
+    return [name for name, objects in parts.items()
+            if word == name or f"{word}_shim" in {object_.name for object_ in objects}]
+
+
 def kbuild_modules(tree, folder):
     """{module: files} of one Kbuild file."""
     lists = kbuild_lists(tree.text(folder / "Kbuild"))
     names = [word[:-2] for word in lists.get("obj-m", []) if word.endswith(".o")]
+    parts = {name: [folder / word[:-2] for word in lists.get(f"{name}-y", [f"{name}.o"])] for name in names}
     modules = {}
-    for name in names:
-        objects = [folder / word[:-2] for word in lists.get(f"{name}-y", [f"{name}.o"])]
+    for name, objects in parts.items():
+        # What is bound belongs to the module that has its name or its shim, else to all.
         headers = [folder / "abi" / f"{word}.h" for word in lists.get("bindings-y", [])
-                   if word == name or word not in names]
+                   if name in (owners(word, parts) or names)]
         files = c_tree(tree, [Path(f"{o}.c") for o in objects] + headers)
         for object_ in objects:
             files += rust_tree(tree, Path(f"{object_}.rs"))

@@ -112,6 +112,12 @@ def demo(transport, report):
         check(before["mac"] == GUEST_MAC, f"the guest has another MAC: {before['mac']}")
         target = relocate(stage, source, there, report)
         report["state_bytes"] = int(here.debugfs("state_bytes"))
+        report["pages_reported"] = int(here.debugfs("dirty_pages"))
+        report["trapped_writes"] = int(here.debugfs("trapped_writes"))
+        report["dirty_tracking"] = report["pages_reported"] > 0
+        report["report_channel"] = "scope" if report["dirty_tracking"] else "none"
+        say(f"source: {report['trapped_writes']} writes trapped, {report['pages_reported']} pages reported as written")
+        check(report["dirty_tracking"], "no page was reported as written by the VF")
         source.leave()
         say("source: has quit")
         report["reached_after"] = look_from_everywhere(stage, "after")
@@ -119,7 +125,8 @@ def demo(transport, report):
         after = link_identity(target)
         report["driver_restarted"] = before != after
         say(f"guest: the driver {'started anew' if before != after else 'has noticed nothing'}: {after}")
-        check(before == after, f"the driver started anew: {before} then {after}")
+        check(before == after, f"the driver started anew: {before} then {after}; the guest's log:\n"
+              + target.run("dmesg | tail -n 20"))
         clean = target.stop()
         say("guest: powered off" if clean else "guest: had to be ended by force")
     return clean and report["guest_driver"] == "igbvf"

@@ -9,6 +9,7 @@ use crate::abi::uapi::{
 use crate::{
     abi::{
         ioctl::{self, exchange, plain, Buffer},
+        kvm::Vm,
         mapping::Mapping,
     },
     error::{Context, Error, Result},
@@ -40,7 +41,12 @@ impl Device {
     /// Opens the device at a PCI address (`0000:01:10.0`), which must be bound
     /// to a vfio driver, and lets it decode its BARs.
     pub fn open(address: &str, backend: Backend) -> Result<Self> {
-        let (space, file) = open_device(address, backend)?;
+        Self::open_for(address, backend, None)
+    }
+
+    /// As [`Device::open`], for a VM.
+    pub(crate) fn open_for(address: &str, backend: Backend, vm: Option<&Vm>) -> Result<Self> {
+        let (space, file) = open_device(address, backend, vm)?;
         let config = region(&file, VFIO_PCI_CONFIG_REGION_INDEX)?;
         let device = Self {
             file,
@@ -60,6 +66,14 @@ impl Device {
     /// Its file.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The container it is in.
+    pub(crate) fn container(&self) -> Result<&File> {
+        match &self.space {
+            IoSpace::Container { container, .. } => Ok(container),
+            IoSpace::Iommufd { .. } => Err(Error::Wrong("there is no container".into())),
+        }
     }
 
     /// Gives it memory.

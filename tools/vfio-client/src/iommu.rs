@@ -8,7 +8,10 @@ use crate::abi::uapi::{
     VFIO_GROUP_FLAGS_VIABLE,
 };
 use crate::{
-    abi::ioctl::{self, exchange, plain},
+    abi::{
+        ioctl::{self, exchange, plain},
+        kvm::Vm,
+    },
     error::{Context, Result},
     memory::Memory,
 };
@@ -63,14 +66,25 @@ fn sysfs(address: &str) -> PathBuf {
 }
 
 /// Opens a device with an address space of its own.
-pub(crate) fn open_device(address: &str, backend: Backend) -> Result<(IoSpace, File)> {
+///
+/// The kernel is told of `vm` before the device is opened, as QEMU does.
+pub(crate) fn open_device(
+    address: &str,
+    backend: Backend,
+    vm: Option<&Vm>,
+) -> Result<(IoSpace, File)> {
     match backend {
-        Backend::Container => open_in_container(address),
-        Backend::Iommufd => open_with_iommufd(address),
+        Backend::Container => open_in_container(address, vm),
+        Backend::Iommufd => open_with_iommufd(address, vm),
     }
 }
 
-fn open_in_container(address: &str) -> Result<(IoSpace, File)> {
+fn introduce(vm: Option<&Vm>, file: &File) -> Result<()> {
+    vm.map_or(Ok(()), |vm| vm.add_vfio_file(file))
+        .context("KVM_DEV_VFIO_FILE_ADD")
+}
+
+fn open_in_container(address: &str, vm: Option<&Vm>) -> Result<(IoSpace, File)> {
     let link = sysfs(address).join("iommu_group");
     let target = fs::read_link(&link).context(link.display().to_string())?;
     let container = open(Path::new("/dev/vfio/vfio"))?;
@@ -90,6 +104,7 @@ fn open_in_container(address: &str) -> Result<(IoSpace, File)> {
         VFIO_TYPE1v2_IOMMU.into(),
     )
     .context("type1 v2")?;
+    introduce(vm, &group)?;
     let device = ioctl::device_of_group(&group, address).context(format!("opening {address}"))?;
     let space = IoSpace::Container {
         container,
@@ -98,7 +113,7 @@ fn open_in_container(address: &str) -> Result<(IoSpace, File)> {
     Ok((space, device))
 }
 
-fn open_with_iommufd(address: &str) -> Result<(IoSpace, File)> {
+fn open_with_iommufd(address: &str, vm: Option<&Vm>) -> Result<(IoSpace, File)> {
     let folder = sysfs(address).join("vfio-dev");
     let name = fs::read_dir(&folder)
         .and_then(|mut entries| {
@@ -112,6 +127,7 @@ fn open_with_iommufd(address: &str) -> Result<(IoSpace, File)> {
         ))?
         .file_name();
     let device = open(&Path::new("/dev/vfio/devices").join(name))?;
+    introduce(vm, &device)?;
     let iommufd = open(Path::new("/dev/iommu"))?;
     let mut bind = vfio_device_bind_iommufd {
         iommufd: iommufd.as_raw_fd(),

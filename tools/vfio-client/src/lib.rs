@@ -9,6 +9,7 @@ pub mod bench;
 pub mod commands;
 pub mod descriptor;
 pub mod device;
+pub mod dirty;
 pub mod driver;
 pub mod error;
 pub mod frame;
@@ -23,5 +24,7 @@ pub mod region;
 pub mod registers;
 pub mod ring;
 pub mod snapshot;
+pub mod truth;
+pub mod vm;
 
 pub use error::{Error, Result};

@@ -71,6 +71,8 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Hold what a VF really writes against what the kernel reports of it
+    Truth(commands::truth::Options),
     /// Load forged streams: each is refused, or valid
     Forged {
         /// The VF whose stream is forged
@@ -110,6 +112,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             save,
             common,
         } => commands::roundtrip::run(&from, &to, peer.as_deref(), rounds, save.as_deref(), common),
+        Command::Truth(options) => commands::truth::run(&options),
         Command::Forged {
             source,
             target,

@@ -237,6 +237,11 @@ impl Saving {
         }
     }
 
+    /// VFIO_MIG_GET_PRECOPY_INFO.
+    pub fn info(&self) -> Result<PrecopyInfo> {
+        self.file.precopy_info()
+    }
+
     /// To PRE_COPY_P2P.
     pub fn quiesce(&mut self, device: &Device) -> Result<()> {
         set_state(device, State::PreCopyP2p).map(drop)

@@ -100,7 +100,7 @@ pub mod reg {
 pub struct Bar {
     device: Arc<Device>,
     region: Region,
-    mappings: Vec<Mapping>,
+    mappings: Vec<Arc<Mapping>>,
 }
 
 impl Bar {
@@ -110,13 +110,24 @@ impl Bar {
         let mappings = region
             .areas
             .iter()
-            .map(|&area| device.map_area(&region, area))
+            .map(|&area| device.map_area(&region, area).map(Arc::new))
             .collect::<Result<_>>()?;
         Ok(Self {
             device,
             region,
             mappings,
         })
+    }
+
+    /// What is mapped, and from which offset on.
+    pub(crate) fn mapped(&self) -> impl Iterator<Item = (u64, Arc<Mapping>)> + '_ {
+        let offsets = self.region.areas.iter().map(|area| area.offset);
+        offsets.zip(self.mappings.iter().cloned())
+    }
+
+    /// Writes a register through the device's file.
+    pub(crate) fn write_by_file(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.device.write(&self.region, offset, bytes)
     }
 
     /// The device.
@@ -149,7 +160,6 @@ impl Registers for Bar {
         {
             return Ok(());
         }
-        self.device
-            .write(&self.region, offset.into(), &value.to_le_bytes())
+        self.write_by_file(offset.into(), &value.to_le_bytes())
     }
 }

@@ -40,6 +40,16 @@ impl Mapping {
         Ok(Self { start, size })
     }
 
+    /// Our own address of the first byte.
+    pub(crate) fn address(&self) -> u64 {
+        self.start.as_ptr() as u64
+    }
+
+    /// Bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size as u64
+    }
+
     /// The register at `offset`, if it is in the mapping and aligned.
     fn place(&self, offset: usize) -> Option<*mut u32> {
         let end = offset.checked_add(4)?;

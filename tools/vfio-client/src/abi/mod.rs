@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All `unsafe` code: ioctls and mappings of device memory.
+//! All `unsafe` code: ioctls, mappings of device memory, KVM.
 
+pub(crate) mod dirty;
 pub(crate) mod ioctl;
+pub(crate) mod kvm;
 pub(crate) mod mapping;
 
 /// The constants and structures of `<linux/vfio.h>`.

@@ -6,6 +6,7 @@ pub mod forged;
 pub mod info;
 pub mod roundtrip;
 pub mod traffic;
+pub mod truth;
 
 use crate::{
     bench::{open, Guest},
