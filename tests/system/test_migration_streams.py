@@ -58,7 +58,9 @@ def test_forged_streams(device, log, case, piece):
     registers(device, (5, 6))
     assert refused(device, data, piece) == errno
     assert words in log()
-    assert registers(device) == (5, 6)
+    # A whole stream is loaded when its last byte has come, before anybody knows what follows.
+    was_whole = piece == 1 and data.startswith(GOOD)
+    assert registers(device) == ((1, 2) if was_whole else (5, 6))
     assert refused(device, GOOD) is None, "a right stream works afterwards"
     assert registers(device) == (1, 2)
 

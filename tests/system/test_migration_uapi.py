@@ -63,7 +63,7 @@ def test_round_trip(vfs):
         registers(source, (0x1122334455667788, 0x99AABBCCDDEEFF00))
         found = saved(source)
         assert [tag for tag, _ in mig.parse(found)] == [mig.HEADER, mig.PRECOPY, mig.STATE, mig.END]
-        assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 2, 0x8086, 0x10CA) + b"test_provider"
+        assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 3, 0x8086, 0x10CA) + b"test_provider"
         with DataFile(set_state(target, S.RESUMING)) as data:
             data.write_all(found[:-1])
             assert registers(target) == (0, 0), "nothing is loaded before the end"
@@ -368,7 +368,7 @@ def test_a_provider_that_cannot_move_this_vf(vf, log):
 
 WORDS = {
     "auto": "vfio_pci_mediate with transport=fixed, which costs",
-    "kvm": "transport=kvm is not in this version",
+    "kvm": "vfio_pci_mediate with transport=fixed, which costs",
     "region": "transport=region is not in this version",
     "none": None,
 }

@@ -216,8 +216,9 @@ def test_round_trip(vfs, igb):
         assert dict(records)[mig.HEADER].endswith(struct.pack("<HH", *nvme.IDENT) + b"provider_c")
         assert dict(records)[mig.STATE] == struct.pack("<QQ", *ADDRESSES)
         with DataFile(set_state(target, S.RESUMING)) as data:
-            data.write_all(found)
+            data.write_all(found[:-1])
             assert queues(target) == (0, 0), "nothing is loaded before the end"
+            data.write_all(found[-1:])
             go(target, S.RUNNING)
         assert queues(target) == ADDRESSES
         assert mig.state(target) == S.RUNNING

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from .guest import GuestError
 
-# Until pages are tracked, all of a guest's memory is dirty each time, so QEMU
-# must be allowed to stop it for as long as sending all of it takes.
+# How long a guest may stand still. QEMU's default of 300 ms makes a short stop and, on an
+# emulated machine under load, a long pre-copy; a guest is to be moved in any case.
 DOWNTIME_LIMIT_MS = 20_000
 
 
