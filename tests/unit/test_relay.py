@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The relay that holds and damages migration streams."""
 
+import contextlib
 import re
 import socket
 import sys
@@ -100,7 +101,9 @@ def test_the_source_is_told_of_the_target_s_death(ends):
     pair.relay.hold()
     pair.source.sendall(b"x")
     pair.target.close()
-    assert pair.source.recv(1) == b""
+    # What it had not read makes the end a reset.
+    with contextlib.suppress(ConnectionResetError):
+        assert pair.source.recv(1) == b""
     # Nobody takes what was kept; that is no error.
     pair.relay.release()
 
