@@ -32,6 +32,30 @@ mod tracking {
 
     type Log = Tracking<memory::Slots>;
 
+    /// What a device of which one watches what it writes needs.
+    struct Cells {
+        registers: memory::Memory,
+        ram: memory::Memory,
+        notes: memory::Memory,
+    }
+
+    impl Cells {
+        fn new() -> Self {
+            Self {
+                registers: memory::Memory::new(),
+                ram: memory::Memory::new(),
+                notes: memory::Memory::new(),
+            }
+        }
+
+        fn rig(&self) -> Rig<'_> {
+            let mut rig = Rig::running(&self.registers, 2);
+            rig.fake.queues.set_ram(self.ram.cells());
+            rig.fake.queues.set_notes(self.notes.cells());
+            rig
+        }
+    }
+
     fn write(world: &World<'_>, log: &mut Log, offset: u32, value: u32) {
         let written = log.write(world, Page::Receive, offset, &value.to_le_bytes());
         assert_eq!(written, Ok(()));
@@ -91,11 +115,8 @@ mod tracking {
 
     #[test]
     fn a_queue_is_followed_from_its_first_packet_on() {
-        let memory = (memory::Memory::new(), memory::Memory::new());
-        let notes = memory::Memory::new();
-        let mut rig = Rig::running(&memory.0, 2);
-        rig.fake.queues.set_ram(memory.1.cells());
-        rig.fake.queues.set_notes(notes.cells());
+        let cells = Cells::new();
+        let mut rig = cells.rig();
         let world = rig.world();
         let mut log = start(&world);
         open(&world, &mut log, 10);
@@ -171,11 +192,8 @@ mod tracking {
 
     #[test]
     fn transmit_rings_count_when_something_was_sent() {
-        let memory = (memory::Memory::new(), memory::Memory::new());
-        let notes = memory::Memory::new();
-        let mut rig = Rig::running(&memory.0, 2);
-        rig.fake.queues.set_ram(memory.1.cells());
-        rig.fake.queues.set_notes(notes.cells());
+        let cells = Cells::new();
+        let mut rig = cells.rig();
         let world = rig.world();
         for (register, value) in [
             (0, 0x2000),
@@ -220,11 +238,8 @@ mod tracking {
 
     #[test]
     fn random_writes_do_no_harm() {
-        let memory = (memory::Memory::new(), memory::Memory::new());
-        let notes = memory::Memory::new();
-        let mut rig = Rig::running(&memory.0, 2);
-        rig.fake.queues.set_ram(memory.1.cells());
-        rig.fake.queues.set_notes(notes.cells());
+        let cells = Cells::new();
+        let mut rig = cells.rig();
         rig.fake.queues.latency.set(0);
         let world = rig.world();
         let mut log = start(&world);
