@@ -96,6 +96,24 @@ def go(device, to):
     return fd is not None
 
 
+def reaches(device, start, goal):
+    """Go from one state to another as vfio_mig_get_next_state() has it: STOP_COPY to
+    pre-copy is refused, and leaving RESUMING without a stream is an error; all else is
+    reached. Whether a data file came of it; None where the goal is not reached."""
+    reached = goal
+    if start == S.STOP_COPY and goal in (S.PRE_COPY, S.PRE_COPY_P2P):
+        reached = start
+    elif start == S.RESUMING and goal != start:
+        reached = S.ERROR
+    opened = None
+    if reached == goal:
+        opened = go(device, goal)
+    else:
+        assert outcome(lambda: go(device, goal)) == "EINVAL"
+    assert mig.state(device) == reached
+    return opened
+
+
 def saved(device):
     """A whole stream of the device, which is left in STOP_COPY."""
     with DataFile(set_state(device, S.STOP_COPY)) as data:
