@@ -53,7 +53,9 @@ class Journey:
             assert before <= counters[name] < before + MOST_BYTES, f"{name} went from {before} to {counters[name]}"
         assert counters["rx_bytes"] > self.counters["rx_bytes"], "nothing was received meanwhile"
         self.counters = counters
-        assert link_identity(self.guest) == self.identity
+        after = link_identity(self.guest)
+        assert after == self.identity, (f"the driver has noticed: {self.identity}, then {after}; the guest's log:\n"
+                                        + self.guest.run("dmesg | tail -n 20"))
         assert min(self.stage.reached(3).values()) >= 2
 
 
