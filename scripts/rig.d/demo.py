@@ -72,7 +72,25 @@ def start_guest(stage, place, report):
     return guest
 
 
-def relocate(stage, source, place, report):
+class Passes:
+    """What the VF wrote and the trap saw in each of QEMU's passes over memory."""
+
+    def __init__(self, place):
+        self.place = place
+        self.list = []
+        self.last = self._counters()
+
+    def _counters(self):
+        return {"pages_reported": int(self.place.debugfs("dirty_pages")),
+                "trapped_writes": int(self.place.debugfs("trapped_writes"))}
+
+    def look(self):
+        now = self._counters()
+        self.list.append({name: count - self.last[name] for name, count in now.items()})
+        self.last = now
+
+
+def relocate(stage, source, here, place, report):
     """The migration, with probes and a TCP flow around it."""
     target = stage.enter_context(stage.guest("target", place, incoming=True))
     say(f"target: waits on VF {place.vf.address} of another NIC")
@@ -80,8 +98,11 @@ def relocate(stage, source, place, report):
             probe.Prober(GUEST_IP, PROBE_MS, stage.outside.name) as prober:
         time.sleep(BEFORE_SECONDS)
         say(f"TCP: {flow.bytes_since(0) / 1e6:.1f} MB so far; migrates now")
-        moved = move.migrate(source, target)
-        say(f"migrated in {moved.end - moved.begin:.1f} s")
+        passes = Passes(here)
+        moved = move.migrate(source, target, look=passes.look, downtime_limit=report["downtime_limit_ms"])
+        passes.look()
+        report["iterations"] = passes.list
+        say(f"migrated in {moved.end - moved.begin:.1f} s, {len(passes.list)} passes over memory")
         time.sleep(AFTER_SECONDS)
         report["tcp_alive"] = flow.alive(moved.end)
     gaps = probe.gaps(prober.answers, moved.begin, moved.end + COUNTED_SECONDS)
@@ -110,7 +131,7 @@ def demo(transport, report):
         report["reached_before"] = look_from_everywhere(stage, "before")
         before = link_identity(source)
         check(before["mac"] == GUEST_MAC, f"the guest has another MAC: {before['mac']}")
-        target = relocate(stage, source, there, report)
+        target = relocate(stage, source, here, there, report)
         report["state_bytes"] = int(here.debugfs("state_bytes"))
         report["pages_reported"] = int(here.debugfs("dirty_pages"))
         report["trapped_writes"] = int(here.debugfs("trapped_writes"))
@@ -134,13 +155,15 @@ def demo(transport, report):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--transport", default="fixed")
+    parser.add_argument("--transport", default="auto")
+    parser.add_argument("--downtime-limit", type=int, default=300, help="QEMU's, in milliseconds")
     options = parser.parse_args()
     if "MEDIATE_IN_RIG" not in os.environ:
         parser.error("this runs inside the rig; see the usage line at its head")
     version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
     report = {"passed": False, "guest_driver": None, "guest_kernel": None, "host_kernel": os.uname().release,
-              "vmm": version.splitlines()[0], "transport": None, "report_channel": "none", "dirty_tracking": False}
+              "vmm": version.splitlines()[0], "transport": None, "report_channel": "none", "dirty_tracking": False,
+              "downtime_limit_ms": options.downtime_limit}
     say(f"host: kernel {report['host_kernel']}")
     OUT.mkdir(parents=True, exist_ok=True)
     try:

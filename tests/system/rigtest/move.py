@@ -75,12 +75,17 @@ def start(source, target=None, *, uri=None, downtime_limit=DOWNTIME_LIMIT_MS, **
     return moved
 
 
-def finish(moved, source, target=None, timeout=600):
-    """Wait for the end of a migration, good or bad."""
+def finish(moved, source, target=None, timeout=600, look=None):
+    """Wait for the end of a migration, good or bad. `look` is called once for each
+    of QEMU's passes over memory, when it has ended."""
     offset = _clock_offset()
     limit = time.monotonic() + timeout
+    passes = 0
     while True:
         info = source.qmp.command("query-migrate")
+        if look is not None and info.get("ram", {}).get("dirty-sync-count", 0) > passes:
+            passes = info["ram"]["dirty-sync-count"]
+            look()
         moved.status = info.get("status", "")
         if moved.status in ("completed", "failed", "cancelled"):
             break
@@ -103,9 +108,9 @@ def finish(moved, source, target=None, timeout=600):
     return moved
 
 
-def migrate(source, target, **options):
-    """Move a running guest; raises unless it arrives."""
-    moved = finish(start(source, target, **options), source, target)
+def migrate(source, target, look=None, **options):
+    """Move a running guest; raises unless it arrives. `look`: see finish()."""
+    moved = finish(start(source, target, **options), source, target, look=look)
     if not moved.completed:
         raise GuestError(f"migration {moved.status}: {moved.error}\n{source.qemu_log.read_text()}\n"
                          f"{target.qemu_log.read_text()}")

@@ -40,7 +40,7 @@ class Place:
 class Stage(contextlib.ExitStack):
     """Everything but the guests; a context manager."""
 
-    def __init__(self, checkout, nics=None, transport="fixed"):
+    def __init__(self, checkout, nics=None, transport="auto"):
         super().__init__()
         self.nics = nics or pci.pfs()
         pci.load_vfio_driver(MEDIATOR, checkout, f"transport={transport}")
