@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -37,7 +38,7 @@ class Suite:
         # Debian packages beside those of every root: scripts/test installs them first.
         self.packages = ()
 
-    def run(self):
+    def run(self, prefix=""):
         """(passed, failed), with the output shown as it comes."""
         log = OUT / f"{self.name}.log"
         print(f"== {self.name}: {' '.join(map(str, self.command))}", flush=True)
@@ -46,7 +47,7 @@ class Suite:
                 self.command, cwd=SRC, env=os.environ | self.env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
             for line in process.stdout:
-                print(line, end="", flush=True)
+                print(prefix + line, end="", flush=True)
                 file.write(line)
                 text.append(line)
         passed, failed = self.count("".join(text))
@@ -58,6 +59,35 @@ class Suite:
             failed += 1
         print(f"== {self.name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
         return passed, failed
+
+
+class Beside:
+    """Lanes of suites that run at the same time. A rig mostly waits for links, timers
+    and guests, so that two of them keep two cores busy; what measures time, or starts
+    guests in pairs, is to run alone."""
+
+    def __init__(self, *lanes):
+        self.lanes = lanes
+
+    def run(self):
+        """[(name, passed, failed)] of all suites."""
+        totals = []
+
+        def walk(lane):
+            for suite in lane:
+                try:
+                    outcome = suite.run(f"{suite.name}| ")
+                except OSError as error:
+                    print(f"{suite.name}: cannot be run: {error}", flush=True)
+                    outcome = (0, 1)
+                totals.append((suite.name, *outcome))
+
+        threads = [threading.Thread(target=walk, args=(lane,)) for lane in self.lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return totals
 
 
 def minimum(name):
@@ -132,20 +162,21 @@ def suites(part):
         case "system":
             return [
                 pytest("rig", ["tests/rig"]),
-                in_rig("system-stock", EVERYWHERE, "stock", 2400),
-                in_rig("system-debug", ON_DEBUG, "debug", 3000),
-                in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
-                in_rig("failures", ["tests/system/debug"], "debug", 2400),
+                Beside(
+                    [in_rig("system-stock", EVERYWHERE, "stock", 3600),
+                     in_rig("failures", ["tests/system/debug"], "debug", 2400),
+                     Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
+                     Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status)],
+                    [in_rig("system-debug", ON_DEBUG, "debug", 3600),
+                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
+                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
+                     # The cells by the raw uAPI; QEMU's take a minute each.
+                     Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status)]),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
                 Suite("demo", ["scripts/demo"], by_status),
-                # The cells by the raw uAPI; QEMU's take a minute each.
-                Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status),
-                Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
-                Suite("soak-updown", ["scripts/soak", "updown", "3", "debug"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
-                Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
             ]
         # Guests in pairs, which a slow machine does not get up in time.
         case "migration":
@@ -162,11 +193,18 @@ def suites(part):
             raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, guide, thorough")
 
 
+def flat(entries):
+    """All suites of a part."""
+    for entry in entries:
+        yield from (suite for lane in entry.lanes for suite in lane) if isinstance(entry, Beside) else (entry,)
+
+
 def main(parts):
     OUT.mkdir(parents=True, exist_ok=True)
     start, totals = time.monotonic(), []
     for part in parts:
-        totals += [(suite.name, *suite.run()) for suite in suites(part)]
+        for entry in suites(part):
+            totals += entry.run() if isinstance(entry, Beside) else [(entry.name, *entry.run())]
     print()
     for name, passed, failed in totals:
         print(f"{name:14} {passed:4} passed {failed:4} failed")
@@ -178,6 +216,6 @@ def main(parts):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--packages"]:
-        print(*(name for part in sys.argv[2:] for suite in suites(part) for name in suite.packages))
+        print(*(name for part in sys.argv[2:] for suite in flat(suites(part)) for name in suite.packages))
         sys.exit(0)
     sys.exit(main(sys.argv[1:]))

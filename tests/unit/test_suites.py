@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/test.d/main.py: every suite is counted, whatever it runs beside."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("suites_main", SRC / "scripts/test.d/main.py")
+main = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(main)
+COUNT = main.by_pattern(main.SUMMARY)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(main, "OUT", tmp_path)
+    monkeypatch.setattr(main, "minimum", lambda name: 1)
+
+
+def suite(name, passed, failed=0, seconds=0, status=0):
+    code = f"import time; time.sleep({seconds}); print('x: {passed} passed, {failed} failed'); raise SystemExit({status})"
+    return main.Suite(name, [sys.executable, "-c", code], COUNT)
+
+
+def test_lanes_run_beside_each_other_and_all_count(tmp_path):
+    # The first of the second lane meets the first of the first one there.
+    meet = ("import pathlib, time, sys; mine, other = sys.argv[1:]; pathlib.Path(mine).touch()\n"
+            "for _ in range(600):\n  if pathlib.Path(other).exists(): print('x: 1 passed, 0 failed'); break\n"
+            "  time.sleep(0.05)")
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    lanes = main.Beside([main.Suite("one", [sys.executable, "-c", meet, a, b], COUNT), suite("two", 3)],
+                        [main.Suite("three", [sys.executable, "-c", meet, b, a], COUNT), suite("four", 1, 2, status=1)])
+    assert sorted(lanes.run()) == [("four", 1, 2), ("one", 1, 0), ("three", 1, 0), ("two", 3, 0)]
+
+
+def test_a_suite_that_cannot_be_started_is_a_failure():
+    lanes = main.Beside([main.Suite("none", ["/nonexistent"], COUNT)], [suite("one", 2)])
+    assert sorted(lanes.run()) == [("none", 0, 1), ("one", 2, 0)]
+
+
+def test_one_that_ends_badly_or_with_too_few_tests_fails():
+    assert suite("one", 2, status=1).run() == (2, 1)
+    assert suite("none", 0).run() == (0, 1)
+
+
+def test_packages_of_lanes_are_found():
+    extra = main.with_packages(suite("one", 1), "socat")
+    assert [each.packages for each in main.flat([suite("two", 1), main.Beside([extra], [])])] == [(), ("socat",)]
