@@ -15,7 +15,10 @@ mod abi {
     mod bypass;
     pub(crate) mod data_file;
     pub(crate) mod host;
+    #[cfg(CONFIG_IOMMUFD)]
+    mod iommufd;
     pub(crate) mod kvm;
+    pub(crate) mod log_ops;
     mod migration_ops;
     pub(crate) mod param;
     pub(crate) mod pin;
@@ -27,6 +30,7 @@ mod abi {
 }
 mod logic {
     pub(crate) mod access;
+    pub(crate) mod bit_tree;
     pub(crate) mod crc32;
     pub(crate) mod migration;
     pub(crate) mod pages;
@@ -41,6 +45,7 @@ mod logic {
     pub(crate) mod vf_ids;
     #[expect(dead_code, reason = "the rest is for the registry")]
     pub(crate) mod window;
+    pub(crate) mod written;
 }
 mod trap {
     pub(crate) mod kvm;

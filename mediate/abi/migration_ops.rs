@@ -34,7 +34,10 @@ unsafe extern "C" fn vfm_rs_set_state(
     from_result(|| {
         // SAFETY: vfio calls this for devices of this driver alone.
         let opened = unsafe {
-            Device::<MediatedDevice>::with(vdev, |this, dev| this.set_migration_state(dev, state))
+            Device::<MediatedDevice>::with(vdev, |this, dev| {
+                dev.check_offered()?;
+                this.set_migration_state(dev, state)
+            })
         }?;
         let raw = opened.map_or(core::ptr::null_mut(), |file| file.into_raw());
         // SAFETY: `data` is the caller's.
@@ -51,7 +54,10 @@ unsafe extern "C" fn vfm_rs_set_state(
 #[no_mangle]
 unsafe extern "C" fn vfm_rs_get_state(vdev: *mut vfio_device, state: *mut u32) -> c_int {
     from_result(|| {
-        let ask = |this: &MediatedDevice, _: &Core<'_>| this.migration_state();
+        let ask = |this: &MediatedDevice, dev: &Core<'_>| {
+            dev.check_offered()?;
+            this.migration_state()
+        };
         // SAFETY: vfio calls this for devices of this driver alone.
         let found = unsafe { Device::with(vdev, ask) }?;
         // SAFETY: `state` is the caller's.
@@ -68,7 +74,10 @@ unsafe extern "C" fn vfm_rs_get_state(vdev: *mut vfio_device, state: *mut u32) -
 #[no_mangle]
 unsafe extern "C" fn vfm_rs_get_data_size(vdev: *mut vfio_device, size: *mut c_ulong) -> c_int {
     from_result(|| {
-        let ask = |this: &MediatedDevice, _: &Core<'_>| this.migration_data_size();
+        let ask = |this: &MediatedDevice, dev: &Core<'_>| {
+            dev.check_offered()?;
+            this.migration_data_size()
+        };
         // SAFETY: vfio calls this for devices of this driver alone.
         let found = unsafe { Device::with(vdev, ask) }?;
         let found = c_ulong::try_from(found)?;

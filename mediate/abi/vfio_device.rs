@@ -22,18 +22,27 @@ use super::{
         HostHandle,
         HostParts, //
     },
+    log_ops::{
+        LogRanges,
+        UserBitmap, //
+    },
     vfio_requests::{
         FileIo,
         Mapping,
         RegionInfo, //
     },
 };
-use crate::logic::span::Span;
+use crate::logic::{
+    span::Span,
+    written::Extent, //
+};
 use core::{
     marker::PhantomData,
     mem::offset_of,
     ptr::NonNull, //
 };
+#[cfg(CONFIG_IOMMUFD)]
+use kernel::sync::atomic::Atomic;
 use kernel::{
     bindings as kernel_bindings,
     device,
@@ -96,6 +105,25 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`.
     fn migration_data_size(&self) -> Result<u64>;
 
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_START`; answers the size of the pages that are told
+    /// apart.
+    fn start_log(&self, dev: &Core<'_>, ranges: LogRanges<'_>, page_size: u64) -> Result<u64>;
+
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP`.
+    fn stop_log(&self);
+
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT` of `asked`.
+    fn report_log(&self, asked: Extent, bitmap: &mut UserBitmap<'_>) -> Result;
+
+    /// The device was attached to an I/O address space, or to another one. Its memory can be
+    /// read if `read` is called, and if that succeeds. The device set's lock is held.
+    #[cfg(CONFIG_IOMMUFD)]
+    fn attached(&self, dev: &Core<'_>, read: impl FnOnce() -> Result);
+
+    /// The device is being detached from it. The device set's lock is held.
+    #[cfg(CONFIG_IOMMUFD)]
+    fn detached(&self);
+
     /// Somebody in the host wants the device back; the `count`-th time asked.
     fn request(&self, dev: &Core<'_>, count: u32);
 }
@@ -113,6 +141,9 @@ const MIGRATION_FLAGS: u32 = bindings::VFIO_MIGRATION_STOP_COPY
 #[repr(C)]
 pub(super) struct Device<T> {
     core: vfio_pci_core_device,
+    /// Whether memory is read through iommufd. Allocated as zeroes: it is not.
+    #[cfg(CONFIG_IOMMUFD)]
+    reading: Atomic<bool>,
     state: Opaque<T>,
 }
 
@@ -161,10 +192,18 @@ impl Core<'_> {
     /// Says to users whether the device can be moved.
     pub(crate) fn offer_migration(&self, offered: bool) {
         let flags = if offered { MIGRATION_FLAGS } else { 0 };
-        // SAFETY: Valid by the type's contract; called in open and close, which
-        // are serialized. A user of the device comes after the one and before
-        // the other.
-        unsafe { (*self.vdev()).migration_flags = flags };
+        // SAFETY: Valid by the type's contract; called in open, close, and when the device is
+        // attached to memory, which are serialized.
+        unsafe { (&raw mut (*self.vdev()).migration_flags).write_volatile(flags) };
+    }
+
+    /// `EOPNOTSUPP` unless users are told that the device can be moved.
+    pub(super) fn check_offered(&self) -> Result {
+        // SAFETY: Valid by the type's contract; who attaches the device may change it.
+        match unsafe { (&raw const (*self.vdev()).migration_flags).read_volatile() } {
+            0 => Err(EOPNOTSUPP),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the user asked to be told of new initial bytes in pre-copy.
@@ -204,8 +243,7 @@ impl Core<'_> {
         unsafe { bindings::vfm_trace_dirty(self.raw_dev(), iova, len) };
     }
 
-    /// Whether its user has come through iommufd, which lets no driver of a
-    /// physical device read what it maps.
+    /// Whether its user has come through iommufd, and not with a container.
     pub(crate) fn has_iommufd(&self) -> bool {
         #[cfg(CONFIG_IOMMUFD)]
         // SAFETY: Valid by the type's contract; the field changes only while the
@@ -285,11 +323,11 @@ impl<T: Operations> Device<T> {
         #[cfg(CONFIG_IOMMUFD)]
         bind_iommufd: Some(bindings::vfio_iommufd_physical_bind),
         #[cfg(CONFIG_IOMMUFD)]
-        unbind_iommufd: Some(bindings::vfio_iommufd_physical_unbind),
+        unbind_iommufd: Some(Self::unbind_iommufd),
         #[cfg(CONFIG_IOMMUFD)]
-        attach_ioas: Some(bindings::vfio_iommufd_physical_attach_ioas),
+        attach_ioas: Some(Self::attach_ioas),
         #[cfg(CONFIG_IOMMUFD)]
-        detach_ioas: Some(bindings::vfio_iommufd_physical_detach_ioas),
+        detach_ioas: Some(Self::detach_ioas),
         #[cfg(CONFIG_IOMMUFD)]
         pasid_attach_ioas: Some(bindings::vfio_iommufd_physical_pasid_attach_ioas),
         #[cfg(CONFIG_IOMMUFD)]
@@ -319,6 +357,17 @@ impl<T: Operations> Device<T> {
         const { assert!(offset_of!(Self, core) == 0) };
         // SAFETY: By contract.
         (unsafe { Core::from_vdev(vdev) }, vdev.cast())
+    }
+
+    /// Whether memory is read through iommufd.
+    ///
+    /// # Safety
+    ///
+    /// As for `parts`.
+    #[cfg(CONFIG_IOMMUFD)]
+    pub(super) unsafe fn reading<'a>(vdev: *mut vfio_device) -> &'a Atomic<bool> {
+        // SAFETY: By contract; all zeroes is a value.
+        unsafe { &(*Self::parts(vdev).1).reading }
     }
 
     /// # Safety

@@ -4,6 +4,9 @@
  * enum, trace events and module information.
  */
 #include <linux/err.h>
+#include <linux/iommufd.h>
+#include <linux/iova_bitmap.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/vfio.h>
@@ -16,6 +19,7 @@
 #include "mediate_trace.h"
 
 MODULE_VERSION(VFM_VERSION);
+MODULE_IMPORT_NS("IOMMUFD");
 
 const size_t vfm_sizeof_core_device = sizeof(struct vfio_pci_core_device);
 
@@ -54,6 +58,27 @@ const struct vfio_migration_ops vfm_migration_ops = {
 	.migration_get_state = vfm_get_state,
 	.migration_get_data_size = vfm_rs_get_data_size,
 };
+
+const bool vfm_has_iova_bitmap = IS_ENABLED(CONFIG_IOMMUFD_DRIVER);
+
+void vfm_mark_user_bitmap(struct iova_bitmap *bitmap, unsigned long iova, size_t length)
+{
+	iova_bitmap_set(bitmap, iova, length);
+}
+
+/* Called when memory has to go that somebody else has pinned. */
+static void vfm_nothing_to_unmap(void *data, unsigned long iova, unsigned long length)
+{
+}
+
+const struct iommufd_access_ops vfm_access_ops = {
+	.unmap = vfm_nothing_to_unmap,
+};
+
+u64 vfm_total_memory(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
+}
 
 void vfm_trace_state(const struct device *dev, u32 from, u32 to, int ret)
 {

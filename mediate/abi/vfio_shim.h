@@ -6,6 +6,8 @@
 #include <linux/types.h>
 
 struct device;
+struct iommufd_access_ops;
+struct iova_bitmap;
 struct pci_dev;
 struct vfio_migration_ops;
 
@@ -16,6 +18,15 @@ resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar);
 extern const size_t vfm_sizeof_core_device;
 
 extern const struct vfio_migration_ops vfm_migration_ops;
+
+/* Whether a device can keep a log itself: the kernel fills in a user's bitmap. */
+extern const bool vfm_has_iova_bitmap;
+void vfm_mark_user_bitmap(struct iova_bitmap *bitmap, unsigned long iova, size_t length);
+
+/* Of those who read and write memory through iommufd and pin none of it. */
+extern const struct iommufd_access_ops vfm_access_ops;
+
+u64 vfm_total_memory(void);
 
 void vfm_trace_state(const struct device *dev, u32 from, u32 to, int ret);
 void vfm_trace_trap(const struct device *dev, u32 region, u64 offset, u64 value,

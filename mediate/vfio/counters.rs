@@ -9,7 +9,8 @@ pub(crate) struct Counters {
     /// Writes to registers that the provider took: of what is never mapped, and of windows
     /// while they were trapped.
     pub(crate) trapped_writes: Atomic<u64>,
-    /// Pages reported as written by the device, each time it was reported.
+    /// Pages found to be written by the device: 4 KiB, or as large as the VMM wants them in
+    /// the device's own log.
     pub(crate) dirty_pages: Atomic<u64>,
     /// How often a virtual CPU was not seen to be out of a store in time when a trap was
     /// switched off.

@@ -55,6 +55,7 @@ pub(crate) fn files<'data>(shared: &'data Shared, dir: &ScopedDir<'data, '_>) {
     dir.read_callback_file(c"provider", shared, &provider);
     dir.read_callback_file(c"trapped", shared, &trapped);
     dir.read_callback_file(c"trapped_writes", shared, &trapped_writes);
+    dir.read_callback_file(c"report_channel", shared, &report_channel);
     dir.read_callback_file(c"dirty_pages", shared, &dirty_pages);
     dir.read_callback_file(c"state_bytes", shared, &state_bytes);
     dir.read_callback_file(c"last_error", shared, &last_error);
@@ -109,8 +110,19 @@ fn trapped_writes(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "{}", shared.counters.trapped_writes.load(Relaxed))
 }
 
-/// Pages reported as written by the device, since the device was bound; a page counts each
-/// time it is reported.
+/// How the VMM is told now what the device writes.
+fn report_channel(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let words = match (shared.log.is_logging(), shared.log.is_scoped()) {
+        (false, false) => "none",
+        (true, false) => "log",
+        (false, true) => "scope",
+        (true, true) => "log scope",
+    };
+    writeln!(f, "{words}")
+}
+
+/// Pages found to be written by the device, since the device was bound; a page counts again
+/// when the VMM has been told of it.
 fn dirty_pages(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "{}", shared.counters.dirty_pages.load(Relaxed))
 }

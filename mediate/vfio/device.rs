@@ -20,6 +20,10 @@ use crate::{
             HostParts,
             Transport, //
         },
+        log_ops::{
+            LogRanges,
+            UserBitmap, //
+        },
         param,
         vfio_device::{
             Core,
@@ -42,13 +46,17 @@ use crate::{
             BARS, //
         },
         span::Span,
-        transport::Choice, //
+        transport::Choice,
+        written::Extent, //
     },
     trap::kvm::Trap,
     vfio::{
         counters::Counters,
         debug,
-        dirty_log::DirtyLog,
+        dirty_log::{
+            DirtyLog,
+            LogPages, //
+        },
         last_error::LastError,
         migration::{
             Migration,
@@ -104,7 +112,7 @@ pub(crate) struct Shared {
     /// Its migration, shared with the data files.
     pub(crate) migration: Arc<Migration>,
     /// What it has written, shared with the host handle.
-    log: Arc<DirtyLog>,
+    pub(crate) log: Arc<DirtyLog>,
     pub(crate) counters: Arc<Counters>,
     /// Dropped, and with that waited for, when the device is unbound.
     #[pin]
@@ -178,11 +186,6 @@ fn movable_sizes(
         }
     };
     match (transport, choice) {
-        (Transport::Fixed | Transport::Kvm, _) if dev.has_iommufd() => dev_info!(
-            dev,
-            "opened through iommufd, where a provider cannot read the guest's rings yet: no \
-             migration is offered; use the container, /dev/vfio/vfio\n"
-        ),
         (Transport::Fixed | Transport::Kvm, _) => return Some(sizes),
         (Transport::None, Choice::None) => (),
         (Transport::None, Choice::Auto | Choice::Kvm) => dev_info!(
@@ -203,6 +206,13 @@ fn movable_sizes(
 }
 
 impl MediatedDevice {
+    /// Has the device looked at now and then while it is logged.
+    fn begin_refresh(&self) {
+        if self.shared.log.is_on() {
+            self.shared.refresh.schedule(INTERVAL_MS);
+        }
+    }
+
     fn provided(&self) -> Option<Arc<Provided>> {
         self.shared.provided.lock().clone()
     }
@@ -337,6 +347,11 @@ impl Operations for MediatedDevice {
             Some((p.binding.clone(), movable?, tracking))
         });
         dev.offer_migration(movable.is_some());
+        dev.offer_log::<Self>(
+            movable
+                .as_ref()
+                .is_some_and(|(.., tracking)| tracking.is_some()),
+        );
         self.shared.migration.open(movable);
         *self.shared.provided.lock() = provided;
         *self.shared.user.lock() = Some(User {
@@ -349,6 +364,7 @@ impl Operations for MediatedDevice {
         self.shared.migration.close();
         // As before the first open.
         dev.offer_migration(true);
+        dev.offer_log::<Self>(false);
         let provided = self.shared.provided.lock().take();
         *self.shared.user.lock() = None;
         // Not under the lock: this may call the provider's release.
@@ -423,10 +439,60 @@ impl Operations for MediatedDevice {
 
     fn set_migration_state(&self, _dev: &Core<'_>, state: u32) -> Result<Option<NewFile>> {
         let file = Migration::set_state(&self.shared.migration, state);
-        if self.shared.migration.is_tracking() {
-            self.shared.refresh.schedule(INTERVAL_MS);
-        }
+        self.begin_refresh();
         file
+    }
+
+    fn start_log(&self, dev: &Core<'_>, ranges: LogRanges<'_>, page_size: u64) -> Result<u64> {
+        let pages = LogPages::new(ranges, page_size).inspect_err(|errno| {
+            if *errno == ENOMEM {
+                dev_err!(
+                    dev,
+                    "no memory for a bit for each of the pages that the VMM wants to know of: no \
+                     log; free memory, or let the VMM log fewer or larger pages\n"
+                );
+            }
+        })?;
+        let page_size = pages.page_size();
+        self.shared.migration.start_log(pages)?;
+        self.begin_refresh();
+        Ok(page_size)
+    }
+
+    fn stop_log(&self) {
+        self.shared.migration.stop_log();
+    }
+
+    fn report_log(&self, asked: Extent, bitmap: &mut UserBitmap<'_>) -> Result {
+        self.shared.migration.report_log(asked, bitmap)
+    }
+
+    #[cfg(CONFIG_IOMMUFD)]
+    fn attached(&self, dev: &Core<'_>, read: impl FnOnce() -> Result) {
+        self.detached();
+        // Another device is exactly as under vfio-pci.
+        if self.shared.migration.seen_state().is_none() {
+            return;
+        }
+        let reads = read();
+        // A migration that is under way fails by itself.
+        dev.offer_migration(reads.is_ok() || self.shared.log.is_on());
+        if let Err(errno) = reads {
+            dev_info!(
+                dev,
+                "the memory that the VMM gives it through iommufd cannot be read ({errno:?}), as \
+                 there are several address spaces or a guest's own tables: no migration is \
+                 offered; give each VMM an iommufd with one address space and no virtual IOMMU\n"
+            );
+        }
+    }
+
+    #[cfg(CONFIG_IOMMUFD)]
+    fn detached(&self) {
+        // Until it is attached again nothing is read, and what it was given is not seen.
+        if self.shared.log.is_on() {
+            self.shared.log.lose();
+        }
     }
 
     fn migration_state(&self) -> Result<u32> {

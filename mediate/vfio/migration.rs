@@ -12,6 +12,7 @@
 //! `deferred_reset` and the locks of `last_error.rs` are leaves.
 
 use super::{
+    dirty_log::LogPages,
     resuming::Resuming,
     saving::Saving,
     session_file::SessionFile,
@@ -24,6 +25,7 @@ use crate::{
             Direction,
             NewFile, //
         },
+        log_ops::UserBitmap, //
     },
     logic::{
         migration::{
@@ -37,7 +39,8 @@ use crate::{
             frame_size,
             record_size, //
         },
-        stream_parser::Kind, //
+        stream_parser::Kind,
+        written::Extent, //
     },
 };
 use kernel::{
@@ -133,8 +136,14 @@ impl Inner {
         self.tracking().is_some_and(|tracking| tracking.is_on())
     }
 
-    fn start_tracking(&mut self) -> Result {
-        self.tracking().map_or(Ok(()), Tracking::start)
+    fn start_scope(&mut self) -> Result {
+        self.tracking().map_or(Ok(()), Tracking::start_scope)
+    }
+
+    fn stop_scope(&mut self) {
+        if let Some(tracking) = self.tracking() {
+            tracking.stop_scope();
+        }
     }
 
     /// Tells what the VF has written, if that is told at all. Errors: something could not be.
@@ -335,11 +344,48 @@ impl Migration {
         let inner = &mut *this.lock();
         let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
         let requested = State::from_raw(raw).ok_or(EINVAL)?;
+        let before = inner.state;
         let file = Self::walk(this, inner, &binding, requested);
-        if matches!(inner.state, State::Running | State::Resuming | State::Error) {
-            inner.stop_tracking();
+        match inner.state {
+            // It has been nowhere. A log of its own may have begun by now.
+            State::Running if before == State::Running => inner.stop_scope(),
+            State::Running | State::Resuming | State::Error => inner.stop_tracking(),
+            State::Stop
+            | State::StopCopy
+            | State::RunningP2p
+            | State::PreCopy
+            | State::PreCopyP2p => (),
         }
         file
+    }
+
+    /// Begins the VF's own log, of `pages`. Must be called in a task of the VMM's. May sleep.
+    ///
+    /// Errors: `EOPNOTSUPP` if nobody knows what the VF writes; `EINVAL` if it was begun
+    /// before, or the VF is loaded or in ERROR; others.
+    pub(crate) fn start_log(&self, pages: LogPages) -> Result {
+        let mut inner = self.lock();
+        let state = inner.state;
+        let tracking = inner.tracking().ok_or(EOPNOTSUPP)?;
+        if matches!(state, State::Resuming | State::Error) {
+            return Err(EINVAL);
+        }
+        tracking.start_log(pages)
+    }
+
+    /// Ends the VF's own log, if there is one. May sleep.
+    pub(crate) fn stop_log(&self) {
+        if let Some(tracking) = self.lock().tracking() {
+            tracking.stop_log();
+        }
+    }
+
+    /// Marks in `bitmap` what the VF has written of `asked` by its own log. May sleep. Errors:
+    /// `EINVAL` if that is not logged; others.
+    pub(crate) fn report_log(&self, asked: Extent, bitmap: &mut UserBitmap<'_>) -> Result {
+        let mut inner = self.lock();
+        let tracking = inner.tracking().ok_or(EINVAL)?;
+        tracking.report(asked, bitmap)
     }
 
     /// Tells what the VF has written meanwhile; whether that is to be done again.
@@ -347,11 +393,6 @@ impl Migration {
         let mut inner = self.lock();
         // What fails is said, and the migration will fail for it.
         inner.is_tracking() && inner.sync_tracking().is_ok()
-    }
-
-    /// Whether what the VF writes is followed.
-    pub(crate) fn is_tracking(&self) -> bool {
-        self.lock().is_tracking()
     }
 
     /// Goes to a state step by step.
@@ -411,7 +452,7 @@ impl Migration {
                 let saving = Self::begin_saving(inner, binding).map_err(undone)?;
                 // By now the VMM records what is written, and sends no memory before this
                 // returns.
-                inner.start_tracking().map_err(undone)?;
+                inner.start_scope().map_err(undone)?;
                 return Self::start(this, inner, Session::Saving(saving)).map_err(undone);
             }
             Action::OpenStopCopy => {

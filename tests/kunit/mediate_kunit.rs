@@ -9,6 +9,8 @@ use kernel::prelude::*;
 
 #[path = "../../mediate/logic/access.rs"]
 mod access;
+#[path = "../../mediate/logic/bit_tree.rs"]
+mod bit_tree;
 #[path = "../../mediate/logic/crc32.rs"]
 mod crc32;
 #[path = "../../mediate/logic/migration.rs"]
@@ -35,6 +37,8 @@ mod transport;
 mod vf_ids;
 #[path = "../../mediate/logic/window.rs"]
 mod window;
+#[path = "../../mediate/logic/written.rs"]
+mod written;
 
 struct MediateKunit;
 

@@ -7,6 +7,8 @@
 
 #[path = "../../../mediate/logic/access.rs"]
 mod access;
+#[path = "../../../mediate/logic/bit_tree.rs"]
+mod bit_tree;
 #[path = "../../../mediate/logic/crc32.rs"]
 mod crc32;
 #[path = "../../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
@@ -41,6 +43,8 @@ mod transport;
 mod vf_ids;
 #[path = "../../../mediate/logic/window.rs"]
 mod window;
+#[path = "../../../mediate/logic/written.rs"]
+mod written;
 
 /// The PF driver as provider of its VFs.
 #[path = "../../../drivers/net/ethernet/vendor/provider"]
@@ -88,3 +92,5 @@ mod tracking_properties;
 mod vf_properties;
 #[cfg(test)]
 mod vf_state_properties;
+#[cfg(test)]
+mod written_properties;
