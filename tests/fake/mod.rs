@@ -14,6 +14,8 @@ mod move_tests;
 mod page0_tests;
 mod queues;
 #[cfg(any(test, kunit_module))]
+mod receive_tests;
+#[cfg(any(test, kunit_module))]
 mod rig;
 #[cfg(any(test, kunit_module))]
 mod service_tests;

@@ -7,12 +7,23 @@
 
 use kernel::prelude::*;
 
-#[path = "../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
-mod descriptor;
-#[path = "../../drivers/net/ethernet/vendor/netdev/filter_table.rs"]
-mod filter_table;
-#[path = "../../drivers/net/ethernet/vendor/netdev/frame.rs"]
-mod frame;
+#[path = "../../drivers/net/ethernet/vendor/netdev"]
+mod netdev {
+    mod descriptor;
+    mod filter_table;
+    mod frame;
+    mod moderation;
+    mod offload;
+    mod ring;
+    pub(crate) mod rss;
+    mod segment;
+    mod settings;
+}
+#[path = "../../drivers/net/ethernet/vendor/pf"]
+mod pf {
+    pub(crate) mod flow;
+    pub(crate) mod receive;
+}
 #[path = "../../drivers/net/ethernet/vendor/provider"]
 mod provider {
     mod image;
@@ -32,8 +43,6 @@ mod provider {
 mod record;
 #[path = "../../drivers/net/ethernet/vendor/regs/mod.rs"]
 mod regs;
-#[path = "../../drivers/net/ethernet/vendor/netdev/ring.rs"]
-mod ring;
 #[path = "../../drivers/net/ethernet/vendor/vf"]
 mod vf {
     mod filters;

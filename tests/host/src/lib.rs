@@ -11,12 +11,6 @@ mod access;
 mod bit_tree;
 #[path = "../../../mediate/logic/crc32.rs"]
 mod crc32;
-#[path = "../../../drivers/net/ethernet/vendor/netdev/descriptor.rs"]
-mod descriptor;
-#[path = "../../../drivers/net/ethernet/vendor/netdev/filter_table.rs"]
-mod filter_table;
-#[path = "../../../drivers/net/ethernet/vendor/netdev/frame.rs"]
-mod frame;
 #[path = "../../../mediate/logic/provider.rs"]
 mod mediate_provider;
 #[path = "../../../mediate/logic/migration.rs"]
@@ -27,8 +21,6 @@ mod pages;
 mod record;
 #[path = "../../../mediate/logic/region.rs"]
 mod region;
-#[path = "../../../drivers/net/ethernet/vendor/netdev/ring.rs"]
-mod ring;
 #[path = "../../../mediate/logic/span.rs"]
 mod span;
 #[path = "../../../mediate/logic/stream.rs"]
@@ -46,6 +38,25 @@ mod window;
 #[path = "../../../mediate/logic/written.rs"]
 mod written;
 
+/// The PF's interface.
+#[path = "../../../drivers/net/ethernet/vendor/netdev"]
+mod netdev {
+    mod descriptor;
+    mod filter_table;
+    mod frame;
+    mod moderation;
+    mod offload;
+    mod ring;
+    pub(crate) mod rss;
+    mod segment;
+    mod settings;
+}
+/// The PF driver's operations on the port.
+#[path = "../../../drivers/net/ethernet/vendor/pf"]
+mod pf {
+    pub(crate) mod flow;
+    pub(crate) mod receive;
+}
 /// The PF driver as provider of its VFs.
 #[path = "../../../drivers/net/ethernet/vendor/provider"]
 mod provider {

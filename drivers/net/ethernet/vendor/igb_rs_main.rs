@@ -9,6 +9,8 @@ mod abi {
     pub(crate) mod dma;
     pub(crate) mod errno;
     pub(crate) mod ethtool;
+    pub(crate) mod ethtool_port;
+    pub(crate) mod ethtool_queues;
     pub(crate) mod host;
     pub(crate) mod init;
     pub(crate) mod irq;
@@ -18,6 +20,7 @@ mod abi {
     pub(crate) mod napi;
     pub(crate) mod netdev;
     pub(crate) mod netdev_vf;
+    pub(crate) mod page_pool;
     pub(crate) mod pci;
     pub(crate) mod pci_errors;
     pub(crate) mod provider;
@@ -29,24 +32,33 @@ mod abi {
 mod netdev {
     pub(crate) mod counters;
     pub(crate) mod descriptor;
+    mod ethtool;
     pub(crate) mod filter_table;
     pub(crate) mod frame;
     pub(crate) mod interface;
+    pub(crate) mod moderation;
+    pub(crate) mod offload;
     pub(crate) mod ops;
     pub(crate) mod queue;
     pub(crate) mod ring;
+    pub(crate) mod rss;
     pub(crate) mod rx;
+    pub(crate) mod segment;
+    pub(crate) mod settings;
     pub(crate) mod tx;
     pub(crate) mod vf_settings;
 }
 mod pf {
+    pub(crate) mod diagnose;
     pub(crate) mod driver;
     pub(crate) mod filters;
+    pub(crate) mod flow;
     pub(crate) mod interrupt;
     pub(crate) mod link;
     pub(crate) mod phy;
     pub(crate) mod pool;
     pub(crate) mod port;
+    pub(crate) mod receive;
     pub(crate) mod reset;
 }
 mod provider {

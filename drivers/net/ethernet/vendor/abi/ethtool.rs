@@ -6,6 +6,15 @@
 
 use super::{
     bindings,
+    ethtool_port::{
+        self,
+        PortOperations,
+        TESTS, //
+    },
+    ethtool_queues::{
+        self,
+        QueueOperations, //
+    },
     netdev::{
         operations,
         Operations, //
@@ -15,22 +24,29 @@ use core::marker::PhantomData;
 use kernel::{
     bindings as kernel_bindings,
     error::from_result,
+    fmt::{
+        self,
+        Write, //
+    },
     prelude::*, //
 };
 
 /// What `ethtool` asks. Called with the RTNL held; may sleep.
-pub(crate) trait EthtoolOperations {
+pub(crate) trait EthtoolOperations: QueueOperations + PortOperations {
     /// Name of the driver, of up to 31 bytes.
     const DRIVER: &'static CStr;
-
-    /// Names of the counters that [`counters`](Self::counters) fills in, each of up to 31
-    /// bytes.
-    const COUNTERS: &'static [&'static str];
 
     /// The bus address of the device.
     fn bus_info(&self) -> &CStr;
 
-    /// Fills in the counters; the slice is as long as [`COUNTERS`](Self::COUNTERS).
+    /// How many counters there are; changes with nothing.
+    fn count_counters(&self) -> usize;
+
+    /// Writes the name of counter `index`, of up to 31 bytes.
+    fn name_counter(&self, index: usize, to: &mut Name<'_>) -> fmt::Result;
+
+    /// Fills in the counters; the slice is as long as [`count_counters`](Self::count_counters)
+    /// answers.
     fn counters(&self, values: &mut [u64]);
 
     /// The state of the link.
@@ -80,7 +96,7 @@ impl<T: Operations> Table<T> {
         // SAFETY: All members are integers, pointers and optional functions, for which
         // zero is none.
         const NONE: bindings::ethtool_ops = unsafe { core::mem::zeroed() };
-        &bindings::ethtool_ops {
+        &ethtool_port::fill::<T>(ethtool_queues::fill::<T>(bindings::ethtool_ops {
             get_drvinfo: Some(get_drvinfo::<T>),
             get_link: Some(bindings::ethtool_op_get_link),
             get_link_ksettings: Some(get_link_ksettings::<T>),
@@ -89,7 +105,7 @@ impl<T: Operations> Table<T> {
             get_sset_count: Some(get_sset_count::<T>),
             get_ethtool_stats: Some(get_ethtool_stats::<T>),
             ..NONE
-        }
+        }))
     };
 }
 
@@ -162,26 +178,61 @@ unsafe extern "C" fn nway_reset<T: Operations>(dev: *mut bindings::net_device) -
 
 const STRING: usize = 32;
 
-fn is_counters(set: u32) -> bool {
-    set == kernel_bindings::ethtool_stringset_ETH_SS_STATS
+/// A name that is being written; what exceeds 31 bytes is left out.
+pub(crate) struct Name<'a>(&'a mut [u8]);
+
+impl fmt::Write for Name<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The last byte stays zero.
+        let room = self.0.len().saturating_sub(1).min(text.len());
+        let (written, rest) = core::mem::take(&mut self.0).split_at_mut(room);
+        copy_all(written, text.as_bytes());
+        self.0 = rest;
+        Ok(())
+    }
+}
+
+/// Copies as many bytes as there is room for.
+fn copy_all(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+/// How many strings set `set` has. Errors: `EOPNOTSUPP` if there is no such set.
+fn count_strings<T: Operations>(ops: &T, set: u32) -> Result<usize> {
+    match set {
+        kernel_bindings::ethtool_stringset_ETH_SS_STATS => Ok(ops.count_counters()),
+        kernel_bindings::ethtool_stringset_ETH_SS_TEST => Ok(TESTS.len()),
+        _ => Err(EOPNOTSUPP),
+    }
 }
 
 /// # Safety
 ///
 /// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
 unsafe extern "C" fn get_strings<T: Operations>(
-    _dev: *mut bindings::net_device,
+    dev: *mut bindings::net_device,
     set: u32,
     data: *mut u8,
 ) {
-    if !is_counters(set) {
+    // SAFETY: As above.
+    let ops = unsafe { operations::<T>(dev) };
+    let Ok(count) = count_strings(ops, set) else {
         return;
-    }
-    // SAFETY: The caller has room for as many names as `get_sset_count` says.
-    let data = unsafe { core::slice::from_raw_parts_mut(data, T::COUNTERS.len() * STRING) };
-    for (to, name) in data.chunks_exact_mut(STRING).zip(T::COUNTERS) {
+    };
+    // SAFETY: The caller has room for as many strings as `get_sset_count` says.
+    let data = unsafe { core::slice::from_raw_parts_mut(data, count * STRING) };
+    for (index, to) in data.chunks_exact_mut(STRING).enumerate() {
         to.fill(0);
-        copy(to, name.as_bytes());
+        let mut name = Name(to);
+        // A name takes what it is given.
+        let _ = match TESTS.get(index) {
+            Some(test) if set == kernel_bindings::ethtool_stringset_ETH_SS_TEST => {
+                name.write_str(test)
+            }
+            _ => ops.name_counter(index, &mut name),
+        };
     }
 }
 
@@ -189,16 +240,12 @@ unsafe extern "C" fn get_strings<T: Operations>(
 ///
 /// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
 unsafe extern "C" fn get_sset_count<T: Operations>(
-    _dev: *mut bindings::net_device,
+    dev: *mut bindings::net_device,
     set: c_int,
 ) -> c_int {
-    from_result(|| {
-        if is_counters(u32::try_from(set)?) {
-            Ok(c_int::try_from(T::COUNTERS.len())?)
-        } else {
-            Err(EOPNOTSUPP)
-        }
-    })
+    // SAFETY: As above.
+    let ops = unsafe { operations::<T>(dev) };
+    from_result(|| Ok(c_int::try_from(count_strings(ops, u32::try_from(set)?)?)?))
 }
 
 /// # Safety
@@ -209,9 +256,8 @@ unsafe extern "C" fn get_ethtool_stats<T: Operations>(
     _stats: *mut kernel_bindings::ethtool_stats,
     data: *mut u64,
 ) {
-    // SAFETY: As above; the caller has room for as many values as `get_sset_count` says.
-    unsafe {
-        let values = core::slice::from_raw_parts_mut(data, T::COUNTERS.len());
-        operations::<T>(dev).counters(values);
-    }
+    // SAFETY: As above.
+    let ops = unsafe { operations::<T>(dev) };
+    // SAFETY: The caller has room for as many values as `get_sset_count` says.
+    ops.counters(unsafe { core::slice::from_raw_parts_mut(data, ops.count_counters()) });
 }

@@ -8,5 +8,6 @@
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
 #include <linux/vfio_mediate.h>
+#include <net/page_pool/types.h>
 
 #include "igb_rs_shim.h"

@@ -8,11 +8,31 @@
 
 struct device;
 struct ethtool_ops;
+struct page_pool;
 struct pci_dev;
 struct sk_buff;
 
+/* What the stack wants of a packet that is to be sent; offsets in bytes from its start. */
+struct igb_rs_packet {
+	u32 length;
+	u32 head;
+	u32 network;
+	u32 start;
+	u32 offset;
+	u32 l4_length;
+	u16 pages;
+	u16 tag;
+	u16 segment_size;
+	u16 segments;
+	bool tagged;
+	bool partial;
+	bool crc;
+	bool tcp;
+	bool ipv4;
+};
+
 /* Rust's transmit; false if the queue has no room. */
-bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev);
+bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev, u16 queue);
 
 /* `ndo_start_xmit`: its result is an enum, which CFI in Rust cannot express. */
 netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev);
@@ -25,17 +45,22 @@ const char *igb_rs_name(const struct net_device *dev);
 const char *igb_rs_bus_name(const struct net_device *dev);
 void igb_rs_set_ops(struct net_device *dev, const struct net_device_ops *ops,
 		    const struct ethtool_ops *ethtool_ops);
-void igb_rs_set_features(struct net_device *dev, netdev_features_t features);
+void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
+			 netdev_features_t changeable, netdev_features_t vlan);
+netdev_features_t igb_rs_features(const struct net_device *dev);
+netdev_features_t igb_rs_check_features(struct sk_buff *skb, netdev_features_t features,
+					unsigned int max_mac, unsigned int max_network);
 bool igb_rs_netif_running(const struct net_device *dev);
 bool igb_rs_carrier_ok(const struct net_device *dev);
-void igb_rs_start_queue(struct net_device *dev);
-void igb_rs_stop_queue(struct net_device *dev);
-bool igb_rs_queue_stopped(const struct net_device *dev);
-void igb_rs_wake_queue(struct net_device *dev);
+void igb_rs_start_queues(struct net_device *dev);
+void igb_rs_stop_queue(struct net_device *dev, u16 queue);
+bool igb_rs_queue_stopped(const struct net_device *dev, u16 queue);
+void igb_rs_wake_queue(struct net_device *dev, u16 queue);
 void igb_rs_tx_disable(struct net_device *dev);
-bool igb_rs_sent(struct net_device *dev, unsigned int bytes, bool more);
-void igb_rs_completed(struct net_device *dev, unsigned int packets, unsigned int bytes);
-void igb_rs_reset_queue(struct net_device *dev);
+bool igb_rs_sent(struct net_device *dev, u16 queue, unsigned int bytes, bool more);
+void igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
+		      unsigned int bytes);
+void igb_rs_reset_queue(struct net_device *dev, u16 queue);
 struct netdev_hw_addr *igb_rs_next_address(const struct netdev_hw_addr_list *list,
 					   struct netdev_hw_addr *at);
 
@@ -43,7 +68,7 @@ void igb_rs_napi_add(struct net_device *dev, struct napi_struct *napi,
 		     int (*poll)(struct napi_struct *, int));
 void igb_rs_napi_del(struct napi_struct *napi);
 void igb_rs_napi_schedule(struct napi_struct *napi);
-void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb);
+void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb, u16 queue);
 
 void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len);
 bool igb_rs_xmit_more(void);
@@ -51,16 +76,38 @@ int igb_rs_pad(struct sk_buff *skb, unsigned int len);
 void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len);
 void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset,
 		     unsigned int len);
+struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len);
+void igb_rs_set_checked(struct sk_buff *skb);
+void igb_rs_set_vlan(struct sk_buff *skb, u16 tag);
+void igb_rs_set_hash(struct sk_buff *skb, u32 hash, bool ports);
+void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet);
+int igb_rs_fill_checksum(struct sk_buff *skb);
+u8 *igb_rs_own_head(struct sk_buff *skb, unsigned int len);
+unsigned int igb_rs_page_bytes(const struct sk_buff *skb, u16 index);
+
+struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
+				     struct napi_struct *napi, u16 queue, u16 count,
+				     unsigned int headroom, unsigned int buffer);
+struct page *igb_rs_pool_alloc(struct page_pool *pool);
+dma_addr_t igb_rs_pool_address(const struct page *page);
+void igb_rs_pool_put(struct page_pool *pool, struct page *page);
+void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int len);
 
 bool igb_rs_mapping_failed(struct device *dev, dma_addr_t addr);
 dma_addr_t igb_rs_map_head(struct device *dev, struct sk_buff *skb);
 void igb_rs_unmap_head(struct device *dev, dma_addr_t addr, size_t len);
-void igb_rs_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t len);
+dma_addr_t igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index);
+void igb_rs_unmap_page(struct device *dev, dma_addr_t addr, size_t len);
 void igb_rs_sync_for_device(struct device *dev, dma_addr_t addr, size_t len);
 void igb_rs_dma_rmb(void);
 void *igb_rs_page_address(struct page *page);
 
 struct pci_dev *igb_rs_physfn(struct pci_dev *dev);
+
+void igb_rs_hint(struct device *dev, unsigned int irq, unsigned int index);
+void igb_rs_unhint(unsigned int irq);
+void igb_rs_prefer_cpu(struct net_device *dev, u16 queue);
+void igb_rs_link_napi(struct net_device *dev, u16 queue, struct napi_struct *napi);
 
 void igb_rs_bh_disable(void);
 void igb_rs_bh_enable(void);

@@ -103,6 +103,11 @@ impl<P: Poller> Napi<P> {
         )
     }
 
+    /// The raw NAPI, for this layer.
+    pub(super) fn as_raw(&self) -> *mut bindings::napi_struct {
+        self.napi.get()
+    }
+
     /// What is polled.
     pub(crate) fn poller(&self) -> &P {
         &self.poller

@@ -10,6 +10,10 @@ use super::{
         self,
         EthtoolOperations, //
     },
+    napi::{
+        Napi,
+        Poller, //
+    },
     netdev_vf::{
         self,
         VfOperations, //
@@ -18,7 +22,10 @@ use super::{
     rx_mode::RxMode,
     skb::SkBuff, //
 };
-use crate::netdev::filter_table::Mac;
+use crate::netdev::{
+    filter_table::Mac,
+    offload, //
+};
 use core::{
     marker::PhantomData,
     mem::size_of,
@@ -48,10 +55,10 @@ pub(crate) trait Operations: Send + Sync + EthtoolOperations + VfOperations {
     /// The administrator takes the interface down.
     fn stop(&self);
 
-    /// Sends a packet, or drops it. In a softirq or with those disabled, one at a time.
-    /// Gives the packet back if there is no room, in which case the queue must have been
+    /// Sends a packet by queue `queue`, or drops it. In a softirq or with those disabled, one at
+    /// a time for each queue. Gives the packet back if there is no room, in which case the queue must have been
     /// stopped. `more` says that another packet follows at once.
-    fn xmit(&self, skb: SkBuff, more: bool) -> Option<SkBuff>;
+    fn xmit(&self, queue: u16, skb: SkBuff, more: bool) -> Option<SkBuff>;
 
     /// Adds up the statistics. Must not sleep; no lock is held.
     fn stats(&self, stats: &mut Stats);
@@ -68,8 +75,47 @@ pub(crate) trait Operations: Send + Sync + EthtoolOperations + VfOperations {
     /// Packets of VLAN `vid`, below 4096, are to be received, or not any longer.
     fn set_vlan(&self, vid: u16, on: bool) -> Result;
 
-    /// Nothing was sent for too long. In a softirq.
-    fn tx_timeout(&self);
+    /// Abilities of [`feature`] have changed; `wanted` are all that are on.
+    fn set_features(&self, changed: u64, wanted: u64) -> Result;
+
+    /// Queue `queue` has sent nothing for too long. In a softirq.
+    fn tx_timeout(&self, queue: u16);
+}
+
+/// Abilities that `ethtool -K` switches, a bit each.
+pub(crate) mod feature {
+    use super::bindings;
+
+    /// Checksums that the device found right are not looked at again.
+    pub(crate) const RX_CHECKSUM: u64 = 1 << bindings::NETIF_F_RXCSUM_BIT;
+    /// Hashes of received packets are passed on.
+    pub(crate) const RX_HASH: u64 = 1 << bindings::NETIF_F_RXHASH_BIT;
+    /// VLAN tags are taken out of received packets.
+    pub(crate) const VLAN_STRIP: u64 = 1 << bindings::NETIF_F_HW_VLAN_CTAG_RX_BIT;
+
+    /// What is done to packets that are sent, in a VLAN or not.
+    const SEND: u64 = 1 << bindings::NETIF_F_SG_BIT
+        | 1 << bindings::NETIF_F_HW_CSUM_BIT
+        | 1 << bindings::NETIF_F_SCTP_CRC_BIT
+        | 1 << bindings::NETIF_F_TSO_BIT
+        | 1 << bindings::NETIF_F_TSO6_BIT
+        | 1 << bindings::NETIF_F_GSO_UDP_L4_BIT;
+    /// What is always on.
+    pub(super) const FIXED: u64 =
+        1 << bindings::NETIF_F_HIGHDMA_BIT | 1 << bindings::NETIF_F_HW_VLAN_CTAG_FILTER_BIT;
+    /// What can be switched off.
+    pub(super) const CHANGEABLE: u64 =
+        SEND | RX_CHECKSUM | RX_HASH | VLAN_STRIP | 1 << bindings::NETIF_F_HW_VLAN_CTAG_TX_BIT;
+    /// What interfaces of VLANs have, too.
+    pub(super) const VLAN: u64 = SEND | 1 << bindings::NETIF_F_HIGHDMA_BIT;
+}
+
+/// A random key for the hash of received packets, the same for all devices.
+pub(crate) fn random_key<const N: usize>() -> [u8; N] {
+    let mut key = [0; N];
+    // SAFETY: As many bytes may be written.
+    unsafe { bindings::netdev_rss_key_fill(key.as_mut_ptr().cast(), N) };
+    key
 }
 
 /// Totals, as `ip -s link` shows them.
@@ -83,13 +129,16 @@ unsafe impl Send for NetDevice {}
 // SAFETY: As above; what is not safe to share is behind the RTNL or atomic.
 unsafe impl Sync for NetDevice {}
 
+/// Most queues of a device, each way.
+const MAX_QUEUES: c_uint = 8;
+
 /// What C keeps for us in the device's private area.
 struct Private {
     ops: *const c_void,
 }
 
 impl NetDevice {
-    /// An Ethernet device of one queue, child of `pdev`, not registered. May sleep. Errors:
+    /// An Ethernet device, child of `pdev`, of up to [`MAX_QUEUES`] queues, not registered. May sleep. Errors:
     /// `ENOMEM`, `EINVAL` if this driver was built for another kernel.
     pub(crate) fn new(pdev: &pci::Device<Bound>) -> Result<Self> {
         // SAFETY: Constants.
@@ -109,7 +158,7 @@ impl NetDevice {
         }
         let private = c_int::try_from(size_of::<Private>())?;
         // SAFETY: No preconditions; the memory is zeroed.
-        let dev = unsafe { bindings::alloc_etherdev_mqs(private, 1, 1) };
+        let dev = unsafe { bindings::alloc_etherdev_mqs(private, MAX_QUEUES, MAX_QUEUES) };
         let dev = NonNull::new(dev).ok_or(ENOMEM)?;
         // SAFETY: Both are valid; the device is ours.
         unsafe { (*dev.as_ptr()).dev.parent = &raw mut (*as_raw(pdev)).dev };
@@ -169,28 +218,61 @@ impl NetDevice {
         }
     }
 
+    /// Abilities that are on, of [`feature`].
+    pub(crate) fn features(&self) -> u64 {
+        // SAFETY: Valid.
+        unsafe { bindings::igb_rs_features(self.as_raw()) }
+    }
+
+    /// The first `count` queues, each way, are used. With the RTNL held, or before
+    /// registration; the core must not send. Errors: `ENOMEM`, `EINVAL` for too many.
+    pub(crate) fn set_queues(&self, count: u8) -> Result {
+        let count = c_uint::from(count);
+        // SAFETY: Valid; the core checks the count.
+        to_result(unsafe { bindings::netif_set_real_num_queues(self.as_raw(), count, count) })
+    }
+
+    /// Queue `queue` is for those who send from a CPU of its own. Sleeps.
+    pub(crate) fn prefer_cpu(&self, queue: u8) {
+        // SAFETY: Valid. It is a hint, so that it fails does not matter.
+        unsafe { bindings::igb_rs_prefer_cpu(self.as_raw(), u16::from(queue)) };
+    }
+
+    /// Tells users that `napi` polls queue `queue`. With the RTNL held.
+    pub(crate) fn link_napi<P: Poller>(&self, queue: u8, napi: &Napi<P>) {
+        // SAFETY: Both are valid, and the NAPI is unlinked before it is gone.
+        unsafe { bindings::igb_rs_link_napi(self.as_raw(), u16::from(queue), napi.as_raw()) };
+    }
+
+    /// Ends what [`link_napi`](Self::link_napi) told. With the RTNL held.
+    pub(crate) fn unlink_napi(&self, queue: u8) {
+        let none = core::ptr::null_mut();
+        // SAFETY: Valid; no NAPI is an answer, too.
+        unsafe { bindings::igb_rs_link_napi(self.as_raw(), u16::from(queue), none) };
+    }
+
     /// Lets the core send.
-    pub(crate) fn start_queue(&self) {
+    pub(crate) fn start_queues(&self) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_start_queue(self.as_raw()) };
+        unsafe { bindings::igb_rs_start_queues(self.as_raw()) };
     }
 
-    /// Keeps the core from sending; from `xmit`.
-    pub(crate) fn stop_queue(&self) {
+    /// Keeps the core from sending by queue `queue`; from `xmit`.
+    pub(crate) fn stop_queue(&self, queue: u8) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_stop_queue(self.as_raw()) };
+        unsafe { bindings::igb_rs_stop_queue(self.as_raw(), u16::from(queue)) };
     }
 
-    /// Whether the driver has stopped the queue.
-    pub(crate) fn queue_is_stopped(&self) -> bool {
+    /// Whether the driver has stopped queue `queue`.
+    pub(crate) fn queue_is_stopped(&self, queue: u8) -> bool {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_queue_stopped(self.as_raw()) }
+        unsafe { bindings::igb_rs_queue_stopped(self.as_raw(), u16::from(queue)) }
     }
 
-    /// Lets the core send again.
-    pub(crate) fn wake_queue(&self) {
+    /// Lets the core send by queue `queue` again.
+    pub(crate) fn wake_queue(&self, queue: u8) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_wake_queue(self.as_raw()) };
+        unsafe { bindings::igb_rs_wake_queue(self.as_raw(), u16::from(queue)) };
     }
 
     /// Keeps the core from sending, and waits for an `xmit` that has begun. Not from a
@@ -201,21 +283,21 @@ impl NetDevice {
     }
 
     /// `bytes` were queued for the NIC; answers whether it should be told now.
-    pub(crate) fn sent(&self, bytes: u32, more: bool) -> bool {
+    pub(crate) fn sent(&self, queue: u8, bytes: u32, more: bool) -> bool {
         // SAFETY: Valid; called from `xmit`, which is serialized.
-        unsafe { bindings::igb_rs_sent(self.as_raw(), bytes, more) }
+        unsafe { bindings::igb_rs_sent(self.as_raw(), u16::from(queue), bytes, more) }
     }
 
     /// As many packets and bytes have left the NIC. From the poll.
-    pub(crate) fn completed(&self, packets: u32, bytes: u32) {
+    pub(crate) fn completed(&self, queue: u8, packets: u32, bytes: u32) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_completed(self.as_raw(), packets, bytes) };
+        unsafe { bindings::igb_rs_completed(self.as_raw(), u16::from(queue), packets, bytes) };
     }
 
     /// What was queued for the NIC is gone. While neither `xmit` nor the poll runs.
-    pub(crate) fn reset_sent(&self) {
+    pub(crate) fn reset_sent(&self, queue: u8) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_reset_queue(self.as_raw()) };
+        unsafe { bindings::igb_rs_reset_queue(self.as_raw(), u16::from(queue)) };
     }
 
     /// The device does not answer: keep the core from it. With the RTNL held.
@@ -234,17 +316,6 @@ impl NetDevice {
     pub(crate) fn bus_name(&self) -> &CStr {
         // SAFETY: The parent is set and named by the bus; it outlives its child.
         unsafe { CStr::from_char_ptr(bindings::igb_rs_bus_name(self.as_raw())) }
-    }
-
-    /// How many bytes at the start of a frame are headers; `bytes` is its start. At most the
-    /// length of `bytes`.
-    pub(crate) fn head_length(&self, bytes: &[u8]) -> u16 {
-        let length = u32::try_from(bytes.len()).unwrap_or(0);
-        // SAFETY: As many bytes are readable, and not written in spite of the prototype.
-        let head = unsafe {
-            bindings::eth_get_headlen(self.as_raw(), bytes.as_ptr().cast_mut().cast(), length)
-        };
-        u16::try_from(head.min(length)).unwrap_or(0)
     }
 
     /// Sends a frame as it is, with its Ethernet header, whoever it says it is from. In
@@ -301,8 +372,8 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
             (*dev).max_mtu = abilities.max_mtu;
             (*dev).watchdog_timeo =
                 c_int::try_from(kernel::time::msecs_to_jiffies(abilities.watchdog))?;
-            let vlan_filter = 1 << bindings::NETIF_F_HW_VLAN_CTAG_FILTER_BIT;
-            bindings::igb_rs_set_features(dev, vlan_filter);
+            let (fixed, changeable) = (feature::FIXED, feature::CHANGEABLE);
+            bindings::igb_rs_set_features(dev, fixed, changeable, feature::VLAN);
         }
         // SAFETY: The device is set up.
         to_result(unsafe { bindings::register_netdev(dev) })?;
@@ -323,6 +394,8 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
         ndo_validate_addr: Some(bindings::eth_validate_addr),
         ndo_vlan_rx_add_vid: Some(vlan_rx_add_vid::<T>),
         ndo_vlan_rx_kill_vid: Some(vlan_rx_kill_vid::<T>),
+        ndo_set_features: Some(set_features::<T>),
+        ndo_features_check: Some(features_check),
         ndo_tx_timeout: Some(tx_timeout::<T>),
         ..netdev_vf::ops::<T>()
     };
@@ -450,9 +523,36 @@ unsafe extern "C" fn vlan_rx_kill_vid<T: Operations>(
 /// # Safety
 ///
 /// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
-unsafe extern "C" fn tx_timeout<T: Operations>(dev: *mut bindings::net_device, _queue: c_uint) {
+unsafe extern "C" fn set_features<T: Operations>(
+    dev: *mut bindings::net_device,
+    wanted: u64,
+) -> c_int {
     // SAFETY: As above.
-    unsafe { operations::<T>(dev) }.tx_timeout();
+    let ops = unsafe { operations::<T>(dev) };
+    let changed = ops.device().features() ^ wanted;
+    from_result(|| ops.set_features(changed, wanted).map(|()| 0))
+}
+
+/// # Safety
+///
+/// `skb` must be a packet that is about to be sent.
+unsafe extern "C" fn features_check(
+    skb: *mut kernel_bindings::sk_buff,
+    _dev: *mut bindings::net_device,
+    features: u64,
+) -> u64 {
+    let (mac, ip) = (offload::MAX_MAC_LENGTH, offload::MAX_IP_LENGTH);
+    // SAFETY: The core owns the packet.
+    unsafe { bindings::igb_rs_check_features(skb, features, mac, ip) }
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn tx_timeout<T: Operations>(dev: *mut bindings::net_device, queue: c_uint) {
+    // SAFETY: As above.
+    let ops = unsafe { operations::<T>(dev) };
+    ops.tx_timeout(u16::try_from(queue).unwrap_or(u16::MAX));
 }
 
 /// What the C trampoline of `ndo_start_xmit` calls; it can name no generic function.
@@ -463,13 +563,14 @@ unsafe extern "C" fn tx_timeout<T: Operations>(dev: *mut bindings::net_device, _
 unsafe extern "C" fn igb_rs_xmit(
     skb: *mut kernel_bindings::sk_buff,
     dev: *mut bindings::net_device,
+    queue: u16,
 ) -> bool {
     // SAFETY: The core hands in a packet, and gives it up unless this answers false.
     let skb = unsafe { SkBuff::from_raw(NonNull::new_unchecked(skb)) };
     // SAFETY: Per-CPU state of the core's transmit path, in which we are.
     let more = unsafe { bindings::igb_rs_xmit_more() };
     // SAFETY: This driver registers devices with these operations only.
-    let back = unsafe { operations::<crate::netdev::ops::Netdev<'_>>(dev) }.xmit(skb, more);
+    let back = unsafe { operations::<crate::netdev::ops::Netdev<'_>>(dev) }.xmit(queue, skb, more);
     match back {
         None => true,
         Some(skb) => {

@@ -6,11 +6,16 @@
 
 use super::{
     bindings,
-    dma::{
-        self,
-        FilledPage, //
-    },
-    napi::NapiRef,
+    dma,
+    napi::NapiRef, //
+};
+use crate::netdev::{
+    descriptor::RxHash,
+    offload::{
+        Packet,
+        Partial,
+        Segments, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -22,7 +27,8 @@ use kernel::{
         Bound,
         Device, //
     },
-    prelude::*,
+    error::to_result,
+    prelude::*, //
 };
 
 /// A packet that is owned; dropped as lost on drop.
@@ -30,6 +36,9 @@ pub(crate) struct SkBuff(NonNull<kernel_bindings::sk_buff>);
 
 // SAFETY: A packet may be freed and passed on from any thread.
 unsafe impl Send for SkBuff {}
+
+/// Bytes of an Ethernet header.
+const ETHERNET_HEADER: u32 = 14;
 
 /// Most pages of a received packet: well within what a socket buffer holds.
 pub(crate) const MAX_PAGES: usize = 8;
@@ -40,6 +49,11 @@ impl SkBuff {
     /// The caller gives up its ownership of `skb`, which must be valid.
     pub(super) unsafe fn from_raw(skb: NonNull<kernel_bindings::sk_buff>) -> Self {
         Self(skb)
+    }
+
+    /// The raw packet, for this layer.
+    pub(super) fn as_raw(&mut self) -> *mut kernel_bindings::sk_buff {
+        self.0.as_ptr()
     }
 
     /// Gives the ownership to the caller.
@@ -61,22 +75,92 @@ impl SkBuff {
         (unsafe { bindings::igb_rs_pad(skb.as_ptr(), len) } == 0).then_some(Self(skb))
     }
 
-    /// Maps the packet, which must be in one piece, to be sent by `dev`. On failure
-    /// the packet is lost. Errors: `ENOMEM`.
-    pub(crate) fn map<'bound>(self, dev: &'bound Device<Bound>) -> Result<Mapped<'bound>> {
+    /// What the stack wants of the packet.
+    pub(crate) fn describe(&self) -> Packet {
+        let mut raw = bindings::igb_rs_packet::default();
+        // SAFETY: Valid and owned; `raw` is ours.
+        unsafe { bindings::igb_rs_describe(self.0.as_ptr(), &mut raw) };
+        Packet {
+            length: raw.length,
+            head: raw.head,
+            pages: raw.pages,
+            vlan: raw.tagged.then_some(raw.tag),
+            network: raw.network,
+            checksum: raw.partial.then_some(Partial {
+                start: raw.start,
+                offset: raw.offset,
+                is_crc: raw.crc,
+            }),
+            segments: (raw.segment_size != 0).then_some(Segments {
+                size: raw.segment_size,
+                count: raw.segments,
+                tcp: raw.tcp,
+                ipv4: raw.ipv4,
+                l4_length: raw.l4_length,
+            }),
+        }
+    }
+
+    /// Fills in the checksum. Errors: `ENOMEM`, `EINVAL`.
+    pub(crate) fn fill_checksum(&mut self) -> Result {
+        // SAFETY: Valid and owned.
+        to_result(unsafe { bindings::igb_rs_fill_checksum(self.0.as_ptr()) })
+    }
+
+    /// The first `length` bytes, which must be in the head, to be changed: nobody else has
+    /// them then. [`None`] if they are not there, or there is no memory.
+    pub(crate) fn headers(&mut self, length: u32) -> Option<&mut [u8]> {
+        // SAFETY: Valid and owned.
+        let start = unsafe { bindings::igb_rs_own_head(self.0.as_ptr(), length) };
+        let start = NonNull::new(start)?;
+        let length = usize::try_from(length).ok()?;
+        // SAFETY: As many bytes are in the head, which is the packet's alone now.
+        Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), length) })
+    }
+
+    /// Maps the head of the packet to be sent by `dev`. Errors: `ENOMEM`.
+    pub(crate) fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>> {
+        let length = self.describe_head();
         // SAFETY: Valid and owned; `dev` is bound.
         let address = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
-        // SAFETY: Asks about the mapping just tried.
-        if unsafe { bindings::igb_rs_mapping_failed(dma::raw(dev), address) } {
-            return Err(ENOMEM);
+        Piece::new(dev, address, length, false)
+    }
+
+    /// Bytes of the head.
+    fn describe_head(&self) -> u32 {
+        // SAFETY: Valid and owned.
+        let skb = unsafe { self.0.as_ref() };
+        skb.len.saturating_sub(skb.data_len)
+    }
+
+    /// Maps page `index` of the packet, as of [`Packet::pages`], to be sent by `dev`. Errors:
+    /// `ENOMEM`, `EINVAL` if there is none.
+    pub(crate) fn map_page<'bound>(
+        &self,
+        dev: &'bound Device<Bound>,
+        index: u16,
+    ) -> Result<Piece<'bound>> {
+        // SAFETY: Valid and owned.
+        let length = unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) };
+        if length == 0 {
+            return Err(EINVAL);
         }
-        // INVARIANT: Just mapped.
-        Ok(Mapped {
-            length: self.len(),
-            skb: ManuallyDrop::new(self),
-            dev,
-            address,
-        })
+        // SAFETY: There is such a page, for it has a length; `dev` is bound.
+        let address = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
+        Piece::new(dev, address, length, true)
+    }
+
+    /// Bytes of page `index`; 0 if there is none.
+    pub(crate) fn page_bytes(&self, index: u16) -> u32 {
+        // SAFETY: Valid and owned.
+        unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) }
+    }
+
+    /// The packet was sent. From a poll.
+    pub(crate) fn consume(self, napi: &NapiRef<'_>) {
+        let skb = self.into_raw();
+        // SAFETY: The packet is given away, in a poll of this budget.
+        unsafe { bindings::napi_consume_skb(skb, napi.budget()) };
     }
 
     /// An empty packet to be filled by [`put`](Self::put) with up to `room` bytes.
@@ -98,27 +182,34 @@ impl SkBuff {
         unsafe { bindings::igb_rs_put(self.0.as_ptr(), bytes.as_ptr().cast(), length) };
     }
 
-    /// Appends `length` bytes of a page, from `offset` on. A packet takes up to
-    /// [`MAX_PAGES`]; the caller counts them.
-    pub(crate) fn add_page(&mut self, page: FilledPage, offset: u16, length: u16) {
-        let page = page.into_raw().as_ptr();
-        // SAFETY: Valid and owned; the packet takes over the reference to the page.
-        unsafe {
-            bindings::igb_rs_add_page(
-                self.0.as_ptr(),
-                page,
-                c_uint::from(offset),
-                c_uint::from(length),
-            )
-        };
+    /// The checksum of its layer 4 was found right.
+    pub(crate) fn set_checked(&mut self) {
+        // SAFETY: Valid and owned.
+        unsafe { bindings::igb_rs_set_checked(self.0.as_ptr()) };
     }
 
-    /// Passes a received packet up. It must begin with a whole Ethernet header in its
-    /// head.
-    pub(crate) fn deliver(self, napi: &NapiRef<'_>) {
+    /// A VLAN tag was taken out of it.
+    pub(crate) fn set_vlan(&mut self, tag: u16) {
+        // SAFETY: Valid and owned.
+        unsafe { bindings::igb_rs_set_vlan(self.0.as_ptr(), tag) };
+    }
+
+    /// The hash that chose its queue.
+    pub(crate) fn set_hash(&mut self, hash: &RxHash) {
+        // SAFETY: Valid and owned.
+        unsafe { bindings::igb_rs_set_hash(self.0.as_ptr(), hash.value, hash.ports) };
+    }
+
+    /// Passes a packet up that queue `queue` has received. One that is too short to have an
+    /// Ethernet header is dropped.
+    pub(crate) fn deliver(self, napi: &NapiRef<'_>, queue: u8) {
+        if self.describe_head() < ETHERNET_HEADER {
+            return;
+        }
         let skb = self.into_raw();
-        // SAFETY: The NAPI is being polled by this CPU; the packet is given away.
-        unsafe { bindings::igb_rs_napi_receive(napi.as_raw(), skb) };
+        // SAFETY: The NAPI is being polled by this CPU; the packet, which has its header in
+        // its head, is given away.
+        unsafe { bindings::igb_rs_napi_receive(napi.as_raw(), skb, u16::from(queue)) };
     }
 }
 
@@ -134,56 +225,57 @@ impl Drop for SkBuff {
     }
 }
 
-/// A packet that the NIC may read. Unmapped on drop, and lost then.
+/// A part of a packet that the NIC may read; unmapped on drop. The packet must be kept for as
+/// long as the NIC does.
 ///
 /// # Invariants
 ///
-/// The head of `skb`, `length` bytes, is mapped for `dev` at `address`.
-pub(crate) struct Mapped<'bound> {
-    skb: ManuallyDrop<SkBuff>,
+/// `length` bytes are mapped for `dev` at `address`.
+pub(crate) struct Piece<'bound> {
     dev: &'bound Device<Bound>,
     address: u64,
     length: u32,
+    is_page: bool,
 }
 
-impl Mapped<'_> {
-    /// Where the NIC finds the packet.
+impl<'bound> Piece<'bound> {
+    /// What was just mapped, unless that failed. Errors: `ENOMEM`.
+    fn new(dev: &'bound Device<Bound>, address: u64, length: u32, is_page: bool) -> Result<Self> {
+        // SAFETY: Asks about the mapping just tried.
+        if unsafe { bindings::igb_rs_mapping_failed(dma::raw(dev), address) } {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Just mapped.
+        Ok(Self {
+            dev,
+            address,
+            length,
+            is_page,
+        })
+    }
+
+    /// Where the NIC finds it.
     pub(crate) fn dma_address(&self) -> u64 {
         self.address
     }
 
-    /// Bytes of the packet.
+    /// Bytes of it.
     pub(crate) fn len(&self) -> u32 {
         self.length
     }
-
-    /// The packet was sent. From a poll with budget `budget`.
-    pub(crate) fn sent(self, napi: &NapiRef<'_>) {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: Not unmapped before, and `this` is not dropped.
-        unsafe { this.unmap() };
-        // SAFETY: Not used again.
-        let skb = unsafe { ManuallyDrop::take(&mut this.skb) }.into_raw();
-        // SAFETY: The packet is given away, in a poll of this budget.
-        unsafe { bindings::napi_consume_skb(skb, napi.budget()) };
-    }
-
-    /// # Safety
-    ///
-    /// Only once.
-    unsafe fn unmap(&self) {
-        // CAST: u32 fits usize on 64 bit.
-        let length = self.length as usize;
-        // SAFETY: Mapped by the invariant, and unmapped once by contract.
-        unsafe { bindings::igb_rs_unmap_head(dma::raw(self.dev), self.address, length) };
-    }
 }
 
-impl Drop for Mapped<'_> {
+impl Drop for Piece<'_> {
     fn drop(&mut self) {
-        // SAFETY: Not unmapped before: `sent` does not drop.
-        unsafe { self.unmap() };
-        // SAFETY: Not used again.
-        unsafe { ManuallyDrop::drop(&mut self.skb) };
+        // CAST: u32 fits usize on 64 bit.
+        let length = self.length as usize;
+        // SAFETY: Mapped by the invariant, and unmapped once.
+        unsafe {
+            if self.is_page {
+                bindings::igb_rs_unmap_page(dma::raw(self.dev), self.address, length);
+            } else {
+                bindings::igb_rs_unmap_head(dma::raw(self.dev), self.address, length);
+            }
+        }
     }
 }

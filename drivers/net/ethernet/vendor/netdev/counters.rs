@@ -37,52 +37,79 @@ const fn wide(name: &'static str, offset: usize) -> Counter {
 }
 
 /// Number of counters.
-pub(crate) const COUNT: usize = 30;
+const COUNT: usize = 31;
 
-/// Counters by the names that igb gives them (datasheet 8.18).
+/// Counters by the datasheet's names (8.18).
 const COUNTERS: [Counter; COUNT] = [
-    narrow("rx_packets", 0x4074),
-    narrow("tx_packets", 0x4080),
-    wide("rx_bytes", 0x4088),
-    wide("tx_bytes", 0x4090),
-    narrow("rx_broadcast", 0x4078),
-    narrow("tx_broadcast", 0x40f4),
-    narrow("rx_multicast", 0x407c),
-    narrow("tx_multicast", 0x40f0),
-    narrow("rx_crc_errors", 0x4000),
-    narrow("rx_no_buffer_count", 0x40a0),
-    narrow("rx_missed_errors", 0x4010),
-    narrow("tx_aborted_errors", 0x4018),
-    narrow("tx_carrier_errors", 0x4034),
-    narrow("tx_window_errors", 0x4020),
-    narrow("tx_deferred_ok", 0x4030),
-    narrow("tx_single_coll_ok", 0x4014),
-    narrow("tx_multi_coll_ok", 0x401c),
-    narrow("collisions", 0x4028),
-    narrow("rx_length_errors", 0x4040),
-    narrow("rx_undersize_errors", 0x40a4),
-    narrow("rx_fragment_errors", 0x40a8),
-    narrow("rx_oversize_errors", 0x40ac),
-    narrow("rx_jabber_errors", 0x40b0),
-    narrow("rx_align_errors", 0x4004),
-    narrow("rx_symbol_errors", 0x4008),
-    narrow("rx_errors", 0x400c),
-    narrow("rx_flow_control_xon", 0x4048),
-    narrow("rx_flow_control_xoff", 0x4050),
-    narrow("tx_flow_control_xon", 0x404c),
-    narrow("tx_flow_control_xoff", 0x4054),
+    narrow("gprc", 0x4074),
+    narrow("gptc", 0x4080),
+    wide("gorc", 0x4088),
+    wide("gotc", 0x4090),
+    narrow("bprc", 0x4078),
+    narrow("bptc", 0x40f4),
+    narrow("mprc", 0x407c),
+    narrow("mptc", 0x40f0),
+    narrow("crcerrs", 0x4000),
+    narrow("algnerrc", 0x4004),
+    narrow("rxerrc", 0x400c),
+    narrow("mpc", 0x4010),
+    narrow("scc", 0x4014),
+    narrow("ecol", 0x4018),
+    narrow("mcc", 0x401c),
+    narrow("latecol", 0x4020),
+    narrow("colc", 0x4028),
+    narrow("dc", 0x4030),
+    narrow("tncrs", 0x4034),
+    narrow("xonrxc", 0x4048),
+    narrow("xontxc", 0x404c),
+    narrow("xoffrxc", 0x4050),
+    narrow("xofftxc", 0x4054),
+    narrow("rnbc", 0x40a0),
+    narrow("ruc", 0x40a4),
+    narrow("roc", 0x40ac),
+    narrow("mngprc", 0x40b4),
+    narrow("mngpdc", 0x40b8),
+    narrow("mngptc", 0x40bc),
+    narrow("tsctc", 0x40f8),
+    narrow("tsctfc", 0x40fc),
 ];
 
-/// Names of the counters, in their order.
-pub(crate) const NAMES: [&str; COUNT] = {
-    let mut names = [""; COUNT];
-    let mut i = 0;
-    while i < COUNT {
-        names[i] = COUNTERS[i].name;
-        i += 1;
-    }
-    names
-};
+/// Counters by the names that igb gives them, in its order, and which they are.
+pub(crate) const SHOWN: [(&str, &str); 33] = [
+    ("rx_packets", "gprc"),
+    ("tx_packets", "gptc"),
+    ("rx_bytes", "gorc"),
+    ("tx_bytes", "gotc"),
+    ("rx_broadcast", "bprc"),
+    ("tx_broadcast", "bptc"),
+    ("rx_multicast", "mprc"),
+    ("tx_multicast", "mptc"),
+    ("multicast", "mprc"),
+    ("collisions", "colc"),
+    ("rx_crc_errors", "crcerrs"),
+    ("rx_no_buffer_count", "rnbc"),
+    ("rx_missed_errors", "mpc"),
+    ("tx_aborted_errors", "ecol"),
+    ("tx_carrier_errors", "tncrs"),
+    ("tx_window_errors", "latecol"),
+    ("tx_abort_late_coll", "latecol"),
+    ("tx_deferred_ok", "dc"),
+    ("tx_single_coll_ok", "scc"),
+    ("tx_multi_coll_ok", "mcc"),
+    ("rx_long_length_errors", "roc"),
+    ("rx_short_length_errors", "ruc"),
+    ("rx_align_errors", "algnerrc"),
+    ("tx_tcp_seg_good", "tsctc"),
+    ("tx_tcp_seg_failed", "tsctfc"),
+    ("rx_flow_control_xon", "xonrxc"),
+    ("rx_flow_control_xoff", "xoffrxc"),
+    ("tx_flow_control_xon", "xontxc"),
+    ("tx_flow_control_xoff", "xofftxc"),
+    ("rx_long_byte_count", "gorc"),
+    ("tx_smbus", "mngptc"),
+    ("rx_smbus", "mngprc"),
+    ("dropped_smbus", "mngpdc"),
+];
 
 /// Totals since the device was bound. They outlive resets of the device.
 pub(crate) struct Totals([u64; COUNT]);
@@ -116,11 +143,6 @@ impl Totals {
         let before = self.0;
         self.update(bar);
         self.0 = before;
-    }
-
-    /// The totals, in the order of [`NAMES`].
-    pub(crate) fn values(&self) -> &[u64; COUNT] {
-        &self.0
     }
 
     /// The total of the counter with this name.

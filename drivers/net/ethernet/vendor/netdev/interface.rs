@@ -2,80 +2,213 @@
 
 //! The interface: whether it is open, and all that must happen while it is not.
 
-use super::queue::{
-    self,
-    Queue, //
+use super::{
+    queue::{
+        self,
+        Queue, //
+    },
+    rss::Rss,
+    settings::Settings, //
 };
 use crate::{
     abi::{
         lock::Rtnl,
+        netdev::random_key,
         work::Run, //
     },
     pf::port::Port, //
 };
 use kernel::{
+    io::poll::read_poll_timeout,
     new_mutex,
     prelude::*,
     sync::{
         Arc,
         Mutex, //
     },
-    time::Msecs, //
+    time::{
+        Delta,
+        Msecs, //
+    },
 };
+
+/// How long an interrupt that was asked for may take.
+const INTERRUPT_TIMEOUT: Delta = Delta::from_secs(1);
+const INTERRUPT_POLL: Delta = Delta::from_millis(1);
+
+/// Whether the queues run, and what is set of them.
+pub(crate) struct State {
+    /// How many queues run; 0 while the interface is closed.
+    running: u8,
+    /// What is set.
+    pub(crate) settings: Settings,
+}
 
 /// The queues, and whether they run.
 #[pin_data]
 pub(crate) struct Interface<'bound> {
     /// The port.
     pub(crate) port: Arc<Port<'bound>>,
-    /// The queues.
-    pub(crate) queue: Arc<Queue<'bound>>,
-    /// Whether the queues run. Taken under the RTNL.
+    /// All queues, of which the first ones run.
+    pub(crate) queues: KVec<Arc<Queue<'bound>>>,
+    /// Taken under the RTNL.
     #[pin]
-    is_open: Mutex<bool>,
+    state: Mutex<State>,
 }
 
 impl<'bound> Interface<'bound> {
-    /// The interface of `port`, closed. Errors: `ENOMEM`.
-    pub(crate) fn new(port: Arc<Port<'bound>>, queue: Arc<Queue<'bound>>) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                port,
-                queue,
-                is_open <- new_mutex!(false, "igb_rs::is_open"),
-            }),
-            GFP_KERNEL,
-        )
+    /// The interface of `port`, with these queues, closed. Errors: `ENOMEM`.
+    pub(crate) fn new(
+        port: Arc<Port<'bound>>,
+        queues: KVec<Arc<Queue<'bound>>>,
+    ) -> Result<Arc<Self>> {
+        let count = u8::try_from(queues.len())?;
+        port.netdev.set_queues(count)?;
+        let settings = Settings::new(count, random_key());
+        let interface = pin_init!(Self {
+            port,
+            queues,
+            state <- new_mutex!(State { running: 0, settings }, "igb_rs::state"),
+        });
+        Arc::pin_init(interface, GFP_KERNEL)
+    }
+
+    /// How many pairs of queues there may be.
+    pub(crate) fn most_queues(&self) -> u8 {
+        let there = u8::try_from(self.queues.len()).unwrap_or(u8::MAX);
+        there.min(self.port.pool.queues())
+    }
+
+    /// How many pairs of queues run, or would if the interface were up.
+    pub(crate) fn count_queues(&self, settings: &Settings) -> u8 {
+        settings.queues.min(self.most_queues()).max(1)
+    }
+
+    /// Shows what is set, with the RTNL held.
+    pub(crate) fn with_settings<R>(&self, f: impl FnOnce(&mut Settings) -> R) -> R {
+        f(&mut self.state.lock().settings)
+    }
+
+    /// Changes what is set, and lets the queues run by that if they run. If they do not
+    /// start, all is as it was. With the RTNL held; sleeps. Errors: `ENOMEM`.
+    pub(crate) fn change(&self, f: impl FnOnce(&mut Settings)) -> Result {
+        let mut state = self.state.lock();
+        let before = state.settings;
+        f(&mut state.settings);
+        if state.running == 0 {
+            let count = self.count_queues(&state.settings);
+            return self.port.netdev.set_queues(count);
+        }
+        self.stop(&mut state);
+        self.start(&mut state).or_else(|errno| {
+            state.settings = before;
+            self.start(&mut state)?;
+            Err(errno)
+        })
+    }
+
+    /// Changes the choice of receive queues, of which there are as many as the second
+    /// argument of `f` says. With the RTNL held; sleeps. Errors: those of `f`, and nothing has
+    /// changed then.
+    pub(crate) fn change_hash(&self, f: impl FnOnce(&mut Rss, u8) -> Result) -> Result {
+        let mut state = self.state.lock();
+        let count = self.count_queues(&state.settings);
+        let mut rss = state.settings.rss;
+        rss.fit(count);
+        f(&mut rss, count)?;
+        state.settings.rss = rss;
+        if state.running != 0 {
+            self.port.set_rss(&rss, count)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the vector of each queue fires when it is asked to. The queues must be
+    /// stopped. Sleeps.
+    pub(crate) fn interrupts_arrive(&self) -> bool {
+        let port = &self.port;
+        port.claim_vectors(self.most_queues());
+        self.queues
+            .iter()
+            .take(usize::from(self.most_queues()))
+            .zip(0..)
+            .all(|(queue, index)| {
+                let before = queue.poller().interrupts();
+                port.unmask_queue(index);
+                port.raise_queue(index);
+                let arrived = read_poll_timeout(
+                    || Ok(queue.poller().interrupts()),
+                    |now| *now != before,
+                    INTERRUPT_POLL,
+                    INTERRUPT_TIMEOUT,
+                );
+                port.mask_queue(index);
+                arrived.is_ok()
+            })
     }
 
     /// Lets the queues run, unless they do. With the RTNL held; sleeps. Errors: `ENOMEM`.
     pub(crate) fn open(&self) -> Result {
-        let mut is_open = self.is_open.lock();
-        if *is_open {
+        let mut state = self.state.lock();
+        if state.running != 0 {
             return Ok(());
         }
-        queue::open(&self.queue).inspect_err(|errno| {
+        self.start(&mut state).inspect_err(|errno| {
             dev_err!(self.port.pdev, "cannot open the queues: {errno:?}\n");
         })?;
-        *is_open = true;
-        drop(is_open);
+        drop(state);
         self.port.check_link();
         Ok(())
     }
 
+    fn start(&self, state: &mut State) -> Result {
+        let port = &self.port;
+        let count = self.count_queues(&state.settings);
+        let settings = &mut state.settings;
+        settings.rss.fit(count);
+        port.netdev.set_queues(count)?;
+        port.set_rss(&settings.rss, count)?;
+        port.claim_vectors(count);
+        for queue in self.queues.iter().take(usize::from(count)) {
+            if let Err(errno) = queue::open(queue, settings) {
+                self.stop(state);
+                return Err(errno);
+            }
+            state.running += 1;
+        }
+        for index in 0..count {
+            port.netdev.prefer_cpu(index);
+        }
+        port.netdev.start_queues();
+        Ok(())
+    }
+
+    /// Stops the queues that run; the last one last, for the hash may still choose it.
+    fn stop(&self, state: &mut State) {
+        self.port.netdev.disable_tx();
+        for queue in self.queues.iter().take(usize::from(state.running)) {
+            queue::close(queue);
+        }
+        state.running = 0;
+    }
+
     /// Stops the queues, if they run. With the RTNL held; sleeps.
     pub(crate) fn close(&self) {
-        let mut is_open = self.is_open.lock();
-        if *is_open {
-            queue::close(&self.queue);
-            *is_open = false;
+        let mut state = self.state.lock();
+        if state.running != 0 {
+            self.stop(&mut state);
         }
+    }
+
+    /// Whether the queues run.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.lock().running != 0
     }
 
     /// Runs `f` while the queues are stopped, and lets them run again if they did and `f`
     /// succeeds. With the RTNL held; sleeps.
     pub(crate) fn while_closed(&self, f: impl FnOnce() -> Result) -> Result {
-        let was_open = *self.is_open.lock();
+        let was_open = self.is_open();
         self.close();
         f()?;
         if was_open {
@@ -114,7 +247,7 @@ impl<'bound> Interface<'bound> {
     /// `ENOMEM`; the PF is then alone, and goes on if there is memory for that.
     pub(crate) fn set_num_vfs(&self, num_vfs: u8) -> Result {
         let _rtnl = Rtnl::lock();
-        let was_open = *self.is_open.lock();
+        let was_open = self.is_open();
         let moved = self.while_closed(|| self.port.set_num_vfs(num_vfs));
         if moved.is_ok() {
             return Ok(());
@@ -144,7 +277,7 @@ impl Run for Recovery<'_> {
         let _rtnl = Rtnl::lock();
         let interface = &self.0;
         // It may have been taken down meanwhile, and is then sound.
-        if *interface.is_open.lock() {
+        if interface.is_open() {
             let restarted = interface.while_closed(|| interface.port.restart());
             if let Err(errno) = restarted {
                 dev_err!(

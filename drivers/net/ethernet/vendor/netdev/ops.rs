@@ -3,7 +3,6 @@
 //! What the core asks of the interface.
 
 use super::{
-    counters,
     filter_table::Mac,
     interface::{
         Interface,
@@ -14,11 +13,8 @@ use super::{
 };
 use crate::{
     abi::{
-        ethtool::{
-            EthtoolOperations,
-            LinkReport, //
-        },
         netdev::{
+            feature,
             NetDevice,
             Operations,
             Stats, //
@@ -27,15 +23,18 @@ use crate::{
         skb::SkBuff,
         work::Work, //
     },
-    pf::{
-        phy,
-        port::Port, //
-    },
+    pf::port::Port, //
 };
 use kernel::{
     prelude::*,
     static_lock_class,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
 };
 
 /// The interface as the core sees it.
@@ -43,6 +42,8 @@ pub(crate) struct Netdev<'bound> {
     /// The interface, which outlives its registration.
     pub(crate) interface: Arc<Interface<'bound>>,
     recovery: Arc<Work<Recovery<'bound>>>,
+    /// How often a queue has sent nothing for too long.
+    pub(super) timeouts: Atomic<u64>,
     _watchdog: Arc<Work<Watchdog<'bound>>>,
 }
 
@@ -66,6 +67,7 @@ impl<'bound> Netdev<'bound> {
             Self {
                 interface,
                 recovery: Arc::pin_init(recovery, GFP_KERNEL)?,
+                timeouts: Atomic::new(0),
                 _watchdog: watchdog,
             },
             GFP_KERNEL,
@@ -90,29 +92,32 @@ impl Operations for Netdev<'_> {
         self.interface.close();
     }
 
-    fn xmit(&self, skb: SkBuff, more: bool) -> Option<SkBuff> {
-        self.interface.queue.poller().xmit(skb, more)
+    fn xmit(&self, queue: u16, skb: SkBuff, more: bool) -> Option<SkBuff> {
+        // The core sends by queues that run, and then the packet would be lost at worst.
+        let queue = self.interface.queues.get(usize::from(queue))?;
+        queue.poller().xmit(skb, more)
     }
 
     fn stats(&self, stats: &mut Stats) {
-        self.interface.queue.poller().add_stats(stats);
+        for queue in &self.interface.queues {
+            queue.poller().add_stats(stats);
+        }
         let port = self.port();
         let mut totals = port.totals.lock();
         totals.update(&port.bar);
-        stats.multicast = totals.get("rx_multicast");
-        stats.collisions = totals.get("collisions");
-        stats.rx_crc_errors = totals.get("rx_crc_errors");
-        stats.rx_frame_errors = totals.get("rx_align_errors");
-        stats.rx_missed_errors = totals.get("rx_missed_errors");
-        stats.rx_length_errors =
-            totals.get("rx_undersize_errors") + totals.get("rx_oversize_errors");
-        stats.rx_errors = totals.get("rx_errors")
+        stats.multicast = totals.get("mprc");
+        stats.collisions = totals.get("colc");
+        stats.rx_crc_errors = totals.get("crcerrs");
+        stats.rx_frame_errors = totals.get("algnerrc");
+        stats.rx_missed_errors = totals.get("mpc");
+        stats.rx_length_errors = totals.get("ruc") + totals.get("roc");
+        stats.rx_errors = totals.get("rxerrc")
             + stats.rx_crc_errors
             + stats.rx_frame_errors
             + stats.rx_length_errors;
-        stats.tx_aborted_errors = totals.get("tx_aborted_errors");
-        stats.tx_window_errors = totals.get("tx_window_errors");
-        stats.tx_carrier_errors = totals.get("tx_carrier_errors");
+        stats.tx_aborted_errors = totals.get("ecol");
+        stats.tx_window_errors = totals.get("latecol");
+        stats.tx_carrier_errors = totals.get("tncrs");
         stats.tx_errors = stats.tx_aborted_errors + stats.tx_window_errors;
     }
 
@@ -134,38 +139,19 @@ impl Operations for Netdev<'_> {
         self.port().set_vlan(vid, on)
     }
 
-    fn tx_timeout(&self) {
-        self.interface.queue.poller().report_hang();
+    fn set_features(&self, changed: u64, wanted: u64) -> Result {
+        if changed & feature::VLAN_STRIP != 0 {
+            self.port().set_strip(wanted & feature::VLAN_STRIP != 0)?;
+        }
+        // Whether checksums and hashes are passed on is looked at in each poll.
+        Ok(())
+    }
+
+    fn tx_timeout(&self, queue: u16) {
+        if let Some(queue) = self.interface.queues.get(usize::from(queue)) {
+            queue.poller().report_hang();
+        }
+        self.timeouts.add(1, Relaxed);
         self.recovery.schedule(0);
-    }
-}
-
-impl EthtoolOperations for Netdev<'_> {
-    const DRIVER: &'static CStr = c"igb_rs";
-
-    const COUNTERS: &'static [&'static str] = &counters::NAMES;
-
-    fn bus_info(&self) -> &CStr {
-        self.device().bus_name()
-    }
-
-    fn counters(&self, values: &mut [u64]) {
-        let port = self.port();
-        let mut totals = port.totals.lock();
-        totals.update(&port.bar);
-        for (value, total) in values.iter_mut().zip(totals.values()) {
-            *value = *total;
-        }
-    }
-
-    fn link(&self) -> LinkReport {
-        LinkReport {
-            up: self.port().link.lock().up(),
-            phy: phy::ADDRESS,
-        }
-    }
-
-    fn restart_negotiation(&self) -> Result {
-        self.port().start_link()
     }
 }

@@ -3,10 +3,16 @@
 //! A pair of queues, one to send and one to receive, behind one vector.
 
 use super::{
+    moderation::{
+        Load,
+        Moderation, //
+    },
     rx::{
-        Received,
+        Features,
+        RxCounts,
         RxRing, //
     },
+    settings::Settings,
     tx::{
         Sent,
         TxRing, //
@@ -20,7 +26,11 @@ use crate::{
             NapiRef,
             Poller, //
         },
-        netdev::Stats,
+        netdev::{
+            feature,
+            Stats, //
+        },
+        page_pool::RxBuffers,
         skb::SkBuff, //
     },
     pf::port::Port, //
@@ -43,17 +53,44 @@ use kernel::{
 };
 
 /// What was sent and received, since the device was bound.
-struct Counts {
-    rx_packets: Atomic<u64>,
-    rx_bytes: Atomic<u64>,
-    rx_dropped: Atomic<u64>,
-    tx_packets: Atomic<u64>,
-    tx_bytes: Atomic<u64>,
-    tx_dropped: Atomic<u64>,
+pub(crate) struct Counts {
+    /// Packets received.
+    pub(crate) rx_packets: Atomic<u64>,
+    /// Bytes received.
+    pub(crate) rx_bytes: Atomic<u64>,
+    /// Packets dropped for want of memory.
+    pub(crate) rx_dropped: Atomic<u64>,
+    /// Packets with a wrong checksum.
+    pub(crate) rx_bad_checksums: Atomic<u64>,
+    /// Packets sent.
+    pub(crate) tx_packets: Atomic<u64>,
+    /// Bytes sent.
+    pub(crate) tx_bytes: Atomic<u64>,
+    /// Packets that could not be sent.
+    pub(crate) tx_dropped: Atomic<u64>,
+    /// How often a full queue was started again.
+    pub(crate) tx_restarts: Atomic<u64>,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            rx_packets: Atomic::new(0),
+            rx_bytes: Atomic::new(0),
+            rx_dropped: Atomic::new(0),
+            rx_bad_checksums: Atomic::new(0),
+            tx_packets: Atomic::new(0),
+            tx_bytes: Atomic::new(0),
+            tx_dropped: Atomic::new(0),
+            tx_restarts: Atomic::new(0),
+        }
+    }
 }
 
 fn add(counter: &Atomic<u64>, value: u32) {
-    counter.add(u64::from(value), Relaxed);
+    if value != 0 {
+        counter.add(u64::from(value), Relaxed);
+    }
 }
 
 /// A pair of queues. Its receive ring is the poll's alone; its transmit ring is shared by
@@ -61,32 +98,45 @@ fn add(counter: &Atomic<u64>, value: u32) {
 #[pin_data]
 pub(crate) struct QueuePair<'bound> {
     port: Arc<Port<'bound>>,
+    /// Its number among the interface's queues, and so its vector.
+    index: u8,
     /// There while the interface is open. Taken in softirqs.
     #[pin]
     tx: SpinLock<Option<TxRing<'bound>>>,
-    counts: Counts,
+    /// What was sent and received.
+    pub(crate) counts: Counts,
+    /// How often the vector has fired.
+    interrupts: Atomic<u32>,
+    /// How often the vector fires, as users see it.
+    moderation: Atomic<u32>,
+}
+
+/// What only the poll of a pair of queues touches.
+pub(crate) struct RxSide<'bound> {
+    ring: RxRing<'bound>,
+    load: Load,
+    /// The interval that the device has been told, in microseconds.
+    interval: u16,
+    /// What was done since interrupts were last enabled.
+    packets: u32,
+    bytes: u32,
 }
 
 /// A pair of queues with the NAPI that polls it.
 pub(crate) type Queue<'bound> = Napi<Arc<QueuePair<'bound>>>;
 
 impl<'bound> QueuePair<'bound> {
-    /// The pair of queues of `port`, closed. Errors: `ENOMEM`.
-    pub(crate) fn new(port: Arc<Port<'bound>>) -> Result<Arc<Queue<'bound>>> {
-        let counts = Counts {
-            rx_packets: Atomic::new(0),
-            rx_bytes: Atomic::new(0),
-            rx_dropped: Atomic::new(0),
-            tx_packets: Atomic::new(0),
-            tx_bytes: Atomic::new(0),
-            tx_dropped: Atomic::new(0),
-        };
+    /// Pair `index` of the queues of `port`, closed. Errors: `ENOMEM`.
+    pub(crate) fn new(port: Arc<Port<'bound>>, index: u8) -> Result<Arc<Queue<'bound>>> {
         let own = port.clone();
         let pair = Arc::pin_init(
             pin_init!(Self {
                 port: own,
+                index,
                 tx <- new_spinlock!(None, "igb_rs::tx"),
-                counts,
+                counts: Counts::new(),
+                interrupts: Atomic::new(0),
+                moderation: Atomic::new(Moderation::DEFAULT.usecs()),
             }),
             GFP_KERNEL,
         )?;
@@ -103,7 +153,7 @@ impl<'bound> QueuePair<'bound> {
         };
         let must_kick = match ring.send(skb) {
             Sent::Full(skb) => {
-                netdev.stop_queue();
+                netdev.stop_queue(self.index);
                 return Some(skb);
             }
             Sent::Dropped => {
@@ -111,16 +161,31 @@ impl<'bound> QueuePair<'bound> {
                 // Packets before this one may wait for a kick.
                 !more
             }
-            Sent::Queued(bytes) => netdev.sent(bytes, more),
+            Sent::Queued(bytes) => netdev.sent(self.index, bytes, more),
         };
         // The poll wakes the queue under the same lock, so no wake is missed.
         if !ring.has_room() {
-            netdev.stop_queue();
+            netdev.stop_queue(self.index);
             ring.kick(&self.port.bar);
         } else if must_kick {
             ring.kick(&self.port.bar);
         }
         None
+    }
+
+    /// How often the vector has fired.
+    pub(crate) fn interrupts(&self) -> u32 {
+        self.interrupts.load(Relaxed)
+    }
+
+    /// How often the vector fires.
+    fn moderation(&self) -> Moderation {
+        Moderation::from_usecs(self.moderation.load(Relaxed)).unwrap_or(Moderation::DEFAULT)
+    }
+
+    /// Changes how often the vector fires, from the next poll on.
+    pub(crate) fn set_moderation(&self, moderation: Moderation) {
+        self.moderation.store(moderation.usecs(), Relaxed);
     }
 
     /// Puts the transmit ring in place, or takes it out.
@@ -155,62 +220,88 @@ impl<'bound> QueuePair<'bound> {
         }
     }
 
-    fn reap(&self, napi: &NapiRef<'_>) {
+    /// Takes out what was sent; answers packets and bytes.
+    fn reap(&self, napi: &NapiRef<'_>) -> (u32, u32) {
         let mut tx = self.tx.lock();
         let Some(ring) = &mut *tx else {
-            return;
+            return (0, 0);
         };
-        let (packets, bytes) = ring.reap(napi);
-        if packets == 0 {
-            return;
+        let reaped = ring.reap(napi);
+        if reaped.packets == 0 {
+            return (0, 0);
         }
-        add(&self.counts.tx_packets, packets);
-        add(&self.counts.tx_bytes, bytes);
+        add(&self.counts.tx_packets, reaped.packets);
+        add(&self.counts.tx_bytes, reaped.bytes);
         let netdev = &self.port.netdev;
-        netdev.completed(packets, bytes);
-        if netdev.queue_is_stopped() && netdev.has_carrier() && ring.has_room() {
-            netdev.wake_queue();
+        netdev.completed(self.index, reaped.packets, reaped.bytes);
+        if netdev.queue_is_stopped(self.index) && netdev.has_carrier() && ring.has_drained() {
+            netdev.wake_queue(self.index);
+            add(&self.counts.tx_restarts, 1);
         }
+        (reaped.packets, reaped.bytes)
     }
 }
 
 impl<'bound> Poller for Arc<QueuePair<'bound>> {
-    type Context = RxRing<'bound>;
+    type Context = RxSide<'bound>;
 
-    fn poll(&self, ring: &mut RxRing<'bound>, napi: &NapiRef<'_>) -> u16 {
-        self.reap(napi);
+    fn poll(&self, side: &mut RxSide<'bound>, napi: &NapiRef<'_>) -> u16 {
+        let (sent, sent_bytes) = self.reap(napi);
         let budget = u16::try_from(napi.budget()).unwrap_or(0);
+        let enabled = self.port.netdev.features();
+        let features = Features {
+            checksum: enabled & feature::RX_CHECKSUM != 0,
+            hash: enabled & feature::RX_HASH != 0,
+        };
+        let mut counts = RxCounts::default();
         let mut packets = 0;
         while packets < budget {
-            match ring.receive(&self.port.netdev, napi) {
+            match side.ring.receive(napi, &features, &mut counts) {
                 None => break,
-                Some(Received::Whole(skb, bytes)) => {
-                    add(&self.counts.rx_packets, 1);
-                    add(&self.counts.rx_bytes, bytes);
-                    skb.deliver(napi);
-                }
-                Some(Received::Dropped) => add(&self.counts.rx_dropped, 1),
-                // The device has counted it.
-                Some(Received::Damaged) => {}
+                Some(None) => {}
+                Some(Some(skb)) => skb.deliver(napi, self.index),
             }
             packets += 1;
         }
         if packets != 0 {
-            ring.offer(&self.port.bar);
+            side.ring.offer(&self.port.bar);
+            add(&self.counts.rx_packets, counts.packets);
+            add(&self.counts.rx_bytes, counts.bytes);
+            add(&self.counts.rx_dropped, counts.no_memory);
+            add(&self.counts.rx_bad_checksums, counts.bad_checksums);
+        }
+        side.packets = side.packets.saturating_add(counts.packets.max(sent));
+        side.bytes = side.bytes.saturating_add(counts.bytes.max(sent_bytes));
+        if packets < budget {
+            // Once this run has ended another may begin elsewhere, so not in `done`.
+            side.moderate(self);
         }
         packets
     }
 
     fn done(&self) {
-        self.port.unmask_queue();
+        self.port.unmask_queue(self.index);
     }
 }
 
-/// Lets the device use both rings of queue `number`.
-fn start(port: &Port<'_>, number: u8, tx: &TxRing<'_>, rx: &RxRing<'_>) -> Result {
-    port.route_queue(number, true)?;
+impl RxSide<'_> {
+    /// Tells the device how often to interrupt, by what was done since it was told last.
+    fn moderate(&mut self, pair: &QueuePair<'_>) {
+        self.load = self.load.after(self.packets, self.bytes);
+        (self.packets, self.bytes) = (0, 0);
+        let interval = pair.moderation().interval(self.load);
+        if interval != self.interval {
+            self.interval = interval;
+            pair.port.set_interval(pair.index, interval);
+        }
+    }
+}
+
+/// Lets the device use both rings of queue `number`, with the vector of pair `index`.
+fn start(port: &Port<'_>, index: u8, number: u8, tx: &TxRing<'_>, rx: &RxRing<'_>) -> Result {
+    port.route_queue(number, Some(index))?;
     tx.start(&port.bar)?;
-    // With VFs, a PF that is slow must not hold them up.
+    // With VFs, a PF that is slow must not hold them up; nor one of its queues the others.
     rx.start(&port.bar, number != 0)
 }
 
@@ -221,49 +312,61 @@ fn halt(port: &Port<'_>, number: u8) {
         dev_err!(port.pdev, "queue {number} does not stop: {errno:?}\n");
     }
     // No interrupt finds its way here until the queues are opened again.
-    let _ = port.route_queue(number, false);
+    let _ = port.route_queue(number, None);
 }
 
-/// Opens the queues at the pool's number, and lets them run. Sleeps. Errors: `ENOMEM`,
-/// `ETIMEDOUT` if the device does not start them.
-pub(super) fn open(queue: &Queue<'_>) -> Result {
+/// Opens a pair of queues at its number in the pool, and lets it run, but for the core's
+/// sending. Sleeps. Errors: `ENOMEM`, `ETIMEDOUT` if the device does not start them.
+pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> Result {
     let pair = queue.poller();
-    let port = &pair.port;
-    let number = port.pool.index();
+    let (port, index) = (&pair.port, pair.index);
+    let number = port.pool.queue(index);
     let dev = port.pdev.as_ref();
-    let tx = TxRing::new(dev, number)?;
-    let rx = RxRing::new(dev, number)?;
+    let size = settings.rx_size;
+    let tx = TxRing::new(dev, number, settings.tx_size)?;
+    let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size)?;
+    let rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
-    start(port, number, &tx, &rx).inspect_err(|_| halt(port, number))?;
-    if let Err(rx) = queue.enable(rx) {
+    start(port, index, number, &tx, &rx).inspect_err(|_| halt(port, number))?;
+    pair.set_moderation(settings.moderation);
+    let interval = settings.moderation.interval(Load::Mixed);
+    port.set_interval(index, interval);
+    let side = RxSide {
+        ring: rx,
+        load: Load::Mixed,
+        interval,
+        packets: 0,
+        bytes: 0,
+    };
+    if let Err(side) = queue.enable(side) {
         halt(port, number);
-        drop((rx, tx));
+        drop((side, tx));
         return Err(EBUSY);
     }
-    port.netdev.reset_sent();
+    port.netdev.reset_sent(index);
+    port.netdev.link_napi(index, queue);
     pair.exchange_tx(Some(tx));
-    port.unmask_queue();
-    port.netdev.start_queue();
+    port.unmask_queue(index);
     // What arrived before the vector was unmasked raised no interrupt.
     queue.schedule();
     Ok(())
 }
 
-/// Stops the queues and frees what is in them. Sleeps.
+/// Stops a pair of queues and frees what is in them. Sleeps. The core must not send.
 pub(super) fn close(queue: &Queue<'_>) {
     let pair = queue.poller();
-    let port = &pair.port;
-    let number = port.pool.index();
-    port.netdev.disable_tx();
-    port.mask_queue();
+    let (port, index) = (&pair.port, pair.index);
+    let number = port.pool.queue(index);
+    port.mask_queue(index);
+    port.netdev.unlink_napi(index);
     let rx = queue.disable();
     halt(port, number);
     let tx = pair.exchange_tx(None);
     drop((rx, tx));
-    port.netdev.reset_sent();
+    port.netdev.reset_sent(index);
 }
 
-/// Handler of the queues' vector.
+/// Handler of a queue's vector.
 pub(crate) struct QueueInterrupt<'bound>(Arc<Queue<'bound>>);
 
 impl<'bound> QueueInterrupt<'bound> {
@@ -275,6 +378,7 @@ impl<'bound> QueueInterrupt<'bound> {
 
 impl Handler for QueueInterrupt<'_> {
     fn handle(&self) -> IrqReturn {
+        self.0.poller().interrupts.add(1, Relaxed);
         self.0.schedule();
         IrqReturn::Handled
     }

@@ -7,7 +7,7 @@
 ///
 /// # Invariants
 ///
-/// `next` and `oldest` are below `size`, a power of two of at most 2^15.
+/// `next` and `oldest` are below `size`, which is from 2 to 2^15.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Positions {
     size: u16,
@@ -16,17 +16,24 @@ pub(crate) struct Positions {
 }
 
 impl Positions {
-    /// An empty ring; [`None`] if `size` is no power of two from 2 to 2^15.
+    /// An empty ring; [`None`] unless `size` is from 2 to 2^15.
     pub(crate) fn new(size: u16) -> Option<Self> {
-        if size < 2 || !size.is_power_of_two() {
-            return None;
-        }
-        // INVARIANT: Checked above; 2^15 is the largest power of two of a u16.
-        Some(Self {
+        // INVARIANT: Checked here.
+        (2..=0x8000).contains(&size).then_some(Self {
             size,
             next: 0,
             oldest: 0,
         })
+    }
+
+    /// The slot after `slot`, which must be one.
+    pub(crate) fn after(&self, slot: u16) -> u16 {
+        let next = slot.saturating_add(1);
+        if next < self.size {
+            next
+        } else {
+            0
+        }
     }
 
     /// The slot that is filled next.
@@ -41,23 +48,38 @@ impl Positions {
 
     /// How many slots may still be filled.
     pub(crate) fn free(&self) -> u16 {
-        // Wrapping is harmless: the size divides 2^16.
-        self.oldest.wrapping_sub(self.next).wrapping_sub(1) & (self.size - 1)
+        // By the invariant neither subtraction goes below 0, nor the addition beyond 2^16.
+        let ahead = if self.oldest > self.next {
+            0
+        } else {
+            self.size
+        };
+        (ahead + self.oldest)
+            .saturating_sub(self.next)
+            .saturating_sub(1)
     }
 
     /// Notes that the next slot was filled. Nothing happens on a full ring.
     pub(crate) fn fill(&mut self) {
         if self.free() != 0 {
-            // INVARIANT: The mask keeps it below the size.
-            self.next = self.next.wrapping_add(1) & (self.size - 1);
+            // INVARIANT: The slot after a slot is one.
+            self.next = self.after(self.next);
+        }
+    }
+
+    /// Takes back all that was filled from `slot` on, which must have been the next.
+    pub(crate) fn rewind(&mut self, slot: u16) {
+        if slot < self.size {
+            // INVARIANT: Checked.
+            self.next = slot;
         }
     }
 
     /// Notes that the oldest slot was emptied. Nothing happens on an empty ring.
     pub(crate) fn empty(&mut self) {
         if self.oldest != self.next {
-            // INVARIANT: The mask keeps it below the size.
-            self.oldest = self.oldest.wrapping_add(1) & (self.size - 1);
+            // INVARIANT: The slot after a slot is one.
+            self.oldest = self.after(self.oldest);
         }
     }
 }
@@ -79,8 +101,9 @@ mod tests {
     fn sizes_are_checked() {
         assert!(Positions::new(0).is_none());
         assert!(Positions::new(1).is_none());
-        assert!(Positions::new(24).is_none());
+        assert!(Positions::new(0x8001).is_none());
         assert!(Positions::new(2).is_some());
+        assert!(Positions::new(80).is_some());
         assert!(Positions::new(0x8000).is_some());
     }
 
@@ -98,17 +121,40 @@ mod tests {
     }
 
     #[test]
-    fn it_wraps() {
+    fn what_was_filled_is_taken_back() {
         let mut ring = ring(4);
-        for round in 0..9 {
-            assert_eq!(ring.next(), round % 4);
-            ring.fill();
-            assert_eq!(ring.oldest(), Some(round % 4));
+        ring.fill();
+        let first = ring.next();
+        ring.fill();
+        ring.fill();
+        ring.rewind(first);
+        assert_eq!(ring.next(), 1);
+        assert_eq!(ring.free(), 2);
+        ring.rewind(4);
+        assert_eq!(ring.next(), 1);
+    }
+
+    #[test]
+    fn it_wraps() {
+        for size in [4, 5, 0x8000] {
+            let mut ring = ring(size);
+            ring.next = size - 2;
+            ring.oldest = size - 2;
+            for round in size - 2..=u16::MAX.min(size + 9) {
+                assert_eq!(ring.next(), round % size);
+                ring.fill();
+                ring.fill();
+                assert_eq!(ring.oldest(), Some(round % size));
+                assert_eq!(ring.free(), size - 3);
+                ring.empty();
+                ring.empty();
+                assert_eq!(ring.oldest(), None);
+                assert_eq!(ring.free(), size - 1);
+                ring.oldest = (round + 1) % size;
+                ring.next = ring.oldest;
+            }
             ring.empty();
-            assert_eq!(ring.oldest(), None);
-            assert_eq!(ring.free(), 3);
+            assert_eq!(ring.free(), size - 1);
         }
-        ring.empty();
-        assert_eq!(ring.free(), 3);
     }
 }

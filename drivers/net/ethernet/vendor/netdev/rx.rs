@@ -2,16 +2,19 @@
 
 //! The receive ring.
 //!
-//! Each descriptor has a page of its own. A short packet is copied out of it; a longer one
-//! keeps its pages, and the ring gets new ones. A page is only given away when its
-//! replacement is there, so the ring never runs dry for want of memory: the packet is dropped
-//! instead.
+//! Each descriptor has a page of its own, from a pool that reuses them. A short packet is copied
+//! out of it; a longer one keeps its pages, and the ring gets others. A page is only given away
+//! when its replacement is there, so the ring never runs dry for want of memory: the packet is
+//! dropped instead.
 
 use super::{
     descriptor::{
         self,
-        RxDone, //
+        Checksum,
+        RxDone,
+        RxHash, //
     },
+    frame,
     tx::{
         halves,
         SWITCH_POLL,
@@ -20,13 +23,12 @@ use super::{
 };
 use crate::{
     abi::{
-        dma::{
-            Ring,
-            RxPage,
-            RX_PAGE_SIZE, //
-        },
+        dma::Ring,
         napi::NapiRef,
-        netdev::NetDevice,
+        page_pool::{
+            RxBuffers,
+            BUFFER, //
+        },
         skb::{
             SkBuff,
             MAX_PAGES, //
@@ -58,22 +60,42 @@ use kernel::{
     prelude::*, //
 };
 
-/// Descriptors of the ring: a power of two.
-const SLOTS: u16 = 256;
-
-/// Bytes of a packet's head, and so of a packet that is copied as a whole.
-const HEAD: u16 = 256;
+/// Longest packet that is copied out of its buffer, in bytes: less is gained by giving the
+/// buffer away.
+const COPIED: u16 = 256;
 
 /// Buffer size in KiB.
-const BUFFER_KIB: u32 = 4;
+const BUFFER_KIB: u32 = 3;
 
-const _: () = assert!(RX_PAGE_SIZE >= 4096);
+const _: () = assert!(BUFFER == 3 * 1024 && BUFFER_KIB == 3);
+// The longest frame fits into the head and the pages of a packet.
+const _: () = assert!(frame::MAX_BYTES <= 4 * 3 * 1024 && MAX_PAGES >= 3);
 
-/// A receive ring, its pages, and the packet that is being put together.
+/// What is done with received packets.
+pub(super) struct Features {
+    /// Checksums that the device found right need not be looked at again.
+    pub(super) checksum: bool,
+    /// The hash is passed on.
+    pub(super) hash: bool,
+}
+
+/// What was received in a run.
+#[derive(Default)]
+pub(super) struct RxCounts {
+    /// Packets passed up, and their bytes.
+    pub(super) packets: u32,
+    pub(super) bytes: u32,
+    /// Packets dropped for want of memory.
+    pub(super) no_memory: u32,
+    /// Packets with a wrong checksum, which are passed up all the same.
+    pub(super) bad_checksums: u32,
+}
+
+/// A receive ring, its buffers, and the packet that is being put together.
 pub(crate) struct RxRing<'bound> {
-    dev: &'bound Device<Bound>,
     ring: Ring,
-    pages: KVec<RxPage<'bound>>,
+    buffers: RxBuffers<'bound>,
+    size: u16,
     /// The descriptor that is filled next.
     next: u16,
     /// Number of the queue.
@@ -85,36 +107,29 @@ pub(crate) struct RxRing<'bound> {
 enum Packet {
     /// None has been read.
     None,
-    /// Some have, of as many bytes on as many pages.
-    Partial(SkBuff, u32, usize),
+    /// Some have, as many of which are pages behind the first.
+    Partial(SkBuff, usize),
     /// It is lost; what is left of it is skipped.
     Lost,
 }
 
-/// A packet that has been read to its end.
-pub(super) enum Received {
-    /// It is whole, with so many bytes.
-    Whole(SkBuff, u32),
-    /// It was dropped for want of memory.
-    Dropped,
-    /// It was damaged.
-    Damaged,
-}
-
 impl<'bound> RxRing<'bound> {
-    /// A ring full of pages, for queue `queue`, below 16. Sleeps. Errors: `ENOMEM`.
-    pub(super) fn new(dev: &'bound Device<Bound>, queue: u8) -> Result<Self> {
-        let ring = Ring::new(dev, SLOTS)?;
-        let mut pages = KVec::with_capacity(usize::from(SLOTS), GFP_KERNEL)?;
-        for index in 0..SLOTS {
-            let page = RxPage::new(dev, GFP_KERNEL)?;
-            ring.write(index, descriptor::rx_offer(page.dma_address()));
-            pages.push(page, GFP_KERNEL)?;
+    /// A ring full of `buffers`, `size` of them, for queue `queue`, below 16. Sleeps. Errors:
+    /// `ENOMEM`, `EINVAL` for a ring of no buffers.
+    pub(super) fn new(
+        dev: &Device<Bound>,
+        buffers: RxBuffers<'bound>,
+        queue: u8,
+        size: u16,
+    ) -> Result<Self> {
+        let ring = Ring::new(dev, size)?;
+        for index in 0..size {
+            ring.write(index, descriptor::rx_offer(buffers.address(index)));
         }
         Ok(Self {
-            dev,
             ring,
-            pages,
+            buffers,
+            size,
             next: 0,
             queue,
             packet: Packet::None,
@@ -176,83 +191,96 @@ impl<'bound> RxRing<'bound> {
     /// Lets the device fill all descriptors but one, up to the next that is to be read.
     pub(super) fn offer(&self, bar: &Bar0<'_>) {
         if let Some(at) = RDT::try_at(usize::from(self.queue)) {
-            let last = self.next.wrapping_sub(1) % SLOTS;
+            let last = self.next.checked_sub(1).unwrap_or(self.size - 1);
             bar.write(at, RDT::zeroed().with_index(last));
         }
     }
 
     /// Reads descriptors up to the end of a packet; [`None`] if the device has not filled
     /// them yet. After a run of calls, [`offer`](Self::offer) gives them back.
-    pub(super) fn receive(&mut self, dev: &NetDevice, napi: &NapiRef<'_>) -> Option<Received> {
+    pub(super) fn receive(
+        &mut self,
+        napi: &NapiRef<'_>,
+        features: &Features,
+        counts: &mut RxCounts,
+    ) -> Option<Option<SkBuff>> {
         loop {
             let done = RxDone::parse(self.ring.second(self.next))?;
             self.ring.acquire();
+            let hash = if features.hash && done.end_of_packet {
+                RxHash::parse(self.ring.first(self.next))
+            } else {
+                None
+            };
             let packet = core::mem::replace(&mut self.packet, Packet::Lost);
-            self.packet = self.take(packet, &done, dev, napi);
-            if let Some(page) = self.pages.get(usize::from(self.next)) {
-                self.ring
-                    .write(self.next, descriptor::rx_offer(page.dma_address()));
+            self.packet = self.take(packet, &done, napi);
+            let address = self.buffers.address(self.next);
+            self.ring.write(self.next, descriptor::rx_offer(address));
+            let next = self.next + 1;
+            self.next = if next < self.size { next } else { 0 };
+            if !done.end_of_packet {
+                continue;
             }
-            self.next = self.next.wrapping_add(1) % SLOTS;
-            if done.end_of_packet {
-                let packet = core::mem::replace(&mut self.packet, Packet::None);
-                return Some(match packet {
-                    _ if done.error => Received::Damaged,
-                    Packet::Partial(skb, bytes, _) => Received::Whole(skb, bytes),
-                    Packet::None | Packet::Lost => Received::Dropped,
-                });
+            let packet = core::mem::replace(&mut self.packet, Packet::None);
+            let Packet::Partial(mut skb, _) = packet else {
+                counts.no_memory += 1;
+                return Some(None);
+            };
+            if done.error {
+                // The device has counted it.
+                return Some(None);
             }
+            match done.checksum {
+                Checksum::Good if features.checksum => skb.set_checked(),
+                Checksum::Bad => counts.bad_checksums += 1,
+                Checksum::Good | Checksum::Unknown => {}
+            }
+            if let Some(tag) = done.vlan {
+                skb.set_vlan(tag);
+            }
+            if let Some(hash) = &hash {
+                skb.set_hash(hash);
+            }
+            counts.packets += 1;
+            counts.bytes += skb.len();
+            return Some(Some(skb));
         }
     }
 
     /// Adds the next descriptor's bytes to the packet.
-    fn take(
-        &mut self,
-        packet: Packet,
-        done: &RxDone,
-        dev: &NetDevice,
-        napi: &NapiRef<'_>,
-    ) -> Packet {
-        let length = usize::from(done.length);
-        let Some(page) = self.pages.get_mut(usize::from(self.next)) else {
-            return Packet::Lost;
-        };
+    fn take(&mut self, packet: Packet, done: &RxDone, napi: &NapiRef<'_>) -> Packet {
         match packet {
             Packet::Lost => Packet::Lost,
-            Packet::None if done.end_of_packet && done.length <= HEAD => {
-                let Some(mut skb) = SkBuff::for_receive(napi, HEAD) else {
+            Packet::None if done.end_of_packet && done.length <= COPIED => {
+                let Some(mut skb) = SkBuff::for_receive(napi, COPIED) else {
                     return Packet::Lost;
                 };
-                page.with_bytes(length, |bytes| skb.put(bytes));
-                Packet::Partial(skb, u32::from(done.length), 0)
-            }
-            Packet::None => {
-                let Some(mut skb) = SkBuff::for_receive(napi, HEAD) else {
+                let put = |bytes: &[u8]| skb.put(bytes);
+                if self
+                    .buffers
+                    .with_bytes(self.next, done.length, put)
+                    .is_none()
+                {
                     return Packet::Lost;
-                };
-                let Ok(new) = RxPage::new(self.dev, GFP_ATOMIC) else {
-                    return Packet::Lost;
-                };
-                let filled = core::mem::replace(page, new).unmap();
-                let head = dev.head_length(filled.bytes(usize::from(HEAD.min(done.length))));
-                skb.put(filled.bytes(usize::from(head)));
-                if let rest @ 1.. = done.length.saturating_sub(head) {
-                    skb.add_page(filled, head, rest);
                 }
-                Packet::Partial(skb, u32::from(done.length), 1)
+                Packet::Partial(skb, 0)
             }
-            Packet::Partial(mut skb, bytes, pages) => {
-                let Ok(new) = RxPage::new(self.dev, GFP_ATOMIC) else {
-                    return Packet::Lost;
-                };
+            Packet::None => self
+                .buffers
+                .exchange(self.next, done.length)
+                .and_then(|filled| filled.into_packet(napi))
+                .map_or(Packet::Lost, |skb| Packet::Partial(skb, 0)),
+            Packet::Partial(mut skb, pages) => {
                 if pages == MAX_PAGES {
                     return Packet::Lost;
                 }
-                let filled = core::mem::replace(page, new).unmap();
+                let Some(filled) = self.buffers.exchange(self.next, done.length) else {
+                    return Packet::Lost;
+                };
                 if done.length != 0 {
-                    skb.add_page(filled, 0, done.length);
+                    filled.append_to(&mut skb);
                 }
-                Packet::Partial(skb, bytes + u32::from(done.length), pages + 1)
+                Packet::Partial(skb, pages + 1)
             }
         }
     }

@@ -3,15 +3,25 @@
 //! The transmit ring.
 
 use super::{
-    descriptor,
-    ring::Positions, //
+    descriptor::{
+        self,
+        TxOffload, //
+    },
+    offload::{
+        self,
+        Packet,
+        Plan,
+        MIN_FRAME, //
+    },
+    ring::Positions,
+    segment, //
 };
 use crate::{
     abi::{
         dma::Ring,
         napi::NapiRef,
         skb::{
-            Mapped,
+            Piece,
             SkBuff, //
         }, //
     },
@@ -43,30 +53,45 @@ use kernel::{
     time::Delta, //
 };
 
-/// Descriptors of the ring.
-const SLOTS: u16 = 256;
-
-/// Shortest frame, in bytes without CRC. The device pads by itself, but QEMU's model does not, and
-/// counts what it receives as undersized.
-const MIN_FRAME: u32 = 60;
+/// Most descriptors of a packet: a context, the head, as many pages as a socket buffer has,
+/// and four more for those that are longer than one descriptor may be.
+pub(crate) const MOST: u16 = 1 + 1 + 17 + 4;
 
 /// How long a queue may take to start, or to stop: the time of what it has fetched.
 pub(super) const SWITCH_TIMEOUT: Delta = Delta::from_millis(20);
 pub(super) const SWITCH_POLL: Delta = Delta::from_micros(100);
+
+/// A packet that the device has been given.
+struct InFlight {
+    skb: SkBuff,
+    /// Its last descriptor.
+    last: u16,
+    /// Bytes and packets on the wire.
+    bytes: u32,
+    packets: u32,
+}
+
+/// What a descriptor stands for.
+struct Slot<'bound> {
+    /// What the device reads; dropped before the packet is.
+    piece: Option<Piece<'bound>>,
+    /// The packet, in its first descriptor's slot.
+    packet: Option<InFlight>,
+}
 
 /// A transmit ring, and the packets in it.
 pub(crate) struct TxRing<'bound> {
     dev: &'bound Device<Bound>,
     ring: Ring,
     positions: Positions,
-    packets: KVec<Option<Mapped<'bound>>>,
+    slots: KVVec<Slot<'bound>>,
     /// Number of the queue.
     queue: u8,
 }
 
 /// What became of a packet.
 pub(super) enum Sent {
-    /// The device has it; it is of as many bytes.
+    /// The device has it; it is of as many bytes on the wire.
     Queued(u32),
     /// It was dropped.
     Dropped,
@@ -74,18 +99,31 @@ pub(super) enum Sent {
     Full(SkBuff),
 }
 
+/// What was sent.
+#[derive(Default)]
+pub(super) struct Reaped {
+    /// Packets and bytes on the wire.
+    pub(super) packets: u32,
+    pub(super) bytes: u32,
+}
+
 impl<'bound> TxRing<'bound> {
-    /// An empty ring for queue `queue`, below 16. Sleeps. Errors: `ENOMEM`.
-    pub(super) fn new(dev: &'bound Device<Bound>, queue: u8) -> Result<Self> {
-        let mut packets = KVec::with_capacity(usize::from(SLOTS), GFP_KERNEL)?;
-        for _ in 0..SLOTS {
-            packets.push(None, GFP_KERNEL)?;
+    /// An empty ring of `size` descriptors for queue `queue`, below 16. Sleeps. Errors:
+    /// `ENOMEM`, `EINVAL` for a size that no ring has.
+    pub(super) fn new(dev: &'bound Device<Bound>, queue: u8, size: u16) -> Result<Self> {
+        let mut slots = KVVec::with_capacity(usize::from(size), GFP_KERNEL)?;
+        for _ in 0..size {
+            let slot = Slot {
+                piece: None,
+                packet: None,
+            };
+            slots.push(slot, GFP_KERNEL)?;
         }
         Ok(Self {
             dev,
-            ring: Ring::new(dev, SLOTS)?,
-            positions: Positions::new(SLOTS).ok_or(EINVAL)?,
-            packets,
+            ring: Ring::new(dev, size)?,
+            positions: Positions::new(size).ok_or(EINVAL)?,
+            slots,
             queue,
         })
     }
@@ -133,9 +171,14 @@ impl<'bound> TxRing<'bound> {
         .map(|_| ())
     }
 
-    /// Whether there is room for a packet.
+    /// Whether there is room for any packet.
     pub(super) fn has_room(&self) -> bool {
-        self.positions.free() != 0
+        self.positions.free() >= MOST
+    }
+
+    /// Whether the ring is empty enough to go on after it was full.
+    pub(super) fn has_drained(&self) -> bool {
+        self.positions.free() >= 2 * MOST
     }
 
     /// Puts a packet into the ring; the device looks at it after [`kick`](Self::kick).
@@ -143,26 +186,119 @@ impl<'bound> TxRing<'bound> {
         if !self.has_room() {
             return Sent::Full(skb);
         }
-        let Some(skb) = skb.padded(MIN_FRAME) else {
+        let mut skb = skb;
+        let mut packet = skb.describe();
+        let Some(offload) = Self::prepare(&mut skb, &packet) else {
             return Sent::Dropped;
         };
-        let bytes = skb.len();
-        let length = match u16::try_from(bytes) {
-            Ok(length) if length <= descriptor::TX_MAX => length,
-            _ => return Sent::Dropped,
+        if packet.is_short() {
+            skb = match skb.padded(MIN_FRAME) {
+                Some(skb) => skb,
+                None => return Sent::Dropped,
+            };
+            packet = skb.describe();
+        }
+        let first = self.positions.next();
+        match self.place(&skb, &packet, &offload) {
+            Some(last) => {
+                let bytes = packet.wire_bytes();
+                if let Some(slot) = self.slots.get_mut(usize::from(first)) {
+                    slot.packet = Some(InFlight {
+                        skb,
+                        last,
+                        bytes,
+                        packets: packet.wire_packets(),
+                    });
+                }
+                Sent::Queued(bytes)
+            }
+            None => {
+                // The device knows of nothing yet.
+                self.take_back(first);
+                Sent::Dropped
+            }
+        }
+    }
+
+    /// Does what hardware does not. [`None`] if the packet cannot be sent.
+    fn prepare(skb: &mut SkBuff, packet: &Packet) -> Option<TxOffload> {
+        let offload = match packet.plan() {
+            Plan::Refused => return None,
+            Plan::Hardware(offload) => offload,
+            Plan::Checksummed(offload) => {
+                skb.fill_checksum().ok()?;
+                offload
+            }
         };
-        let Ok(packet) = skb.map(self.dev) else {
-            return Sent::Dropped;
+        if let Some((sum, cut)) = offload.checksum.and_then(|sum| Some((sum, sum.segments?))) {
+            let offsets = packet.offsets();
+            let l4_bytes = packet.length.checked_sub(packet.checksum?.start)?;
+            let headers = skb.headers(packet.headers())?;
+            segment::prepare(headers, offsets, sum.layer4, cut.ipv4, l4_bytes)?;
+        }
+        Some(offload)
+    }
+
+    /// Fills descriptors for a packet; answers the last one. [`None`], and some may be
+    /// filled, if it cannot be mapped or is too large.
+    fn place(&mut self, skb: &SkBuff, packet: &Packet, offload: &TxOffload) -> Option<u16> {
+        let mut left = (0..packet.pages).fold(offload::descriptors(packet.head), |sum, page| {
+            sum.saturating_add(offload::descriptors(skb.page_bytes(page)))
+        });
+        if left >= u32::from(self.positions.free()) {
+            return None;
+        }
+        if offload.is_needed() {
+            self.ring.write(self.positions.next(), offload.context());
+            self.positions.fill();
+        }
+        let payload = if offload.checksum.is_some_and(|sum| sum.segments.is_some()) {
+            packet.length.checked_sub(packet.headers())?
+        } else {
+            packet.length
         };
-        let index = self.positions.next();
-        let Some(slot) = self.packets.get_mut(usize::from(index)) else {
-            return Sent::Dropped;
-        };
-        self.ring
-            .write(index, descriptor::tx_packet(packet.dma_address(), length));
-        *slot = Some(packet);
-        self.positions.fill();
-        Sent::Queued(bytes)
+        let flags = offload.flags(payload);
+        let mut last = self.positions.next();
+        for page in 0..=packet.pages {
+            let piece = match page.checked_sub(1) {
+                None => skb.map_head(self.dev),
+                Some(page) => skb.map_page(self.dev, page),
+            };
+            let piece = piece.ok()?;
+            let (mut address, mut rest) = (piece.dma_address(), piece.len());
+            if let Some(slot) = self.slots.get_mut(usize::from(self.positions.next())) {
+                slot.piece = Some(piece);
+            }
+            while rest != 0 {
+                let length = u16::try_from(rest)
+                    .unwrap_or(u16::MAX)
+                    .min(descriptor::TX_MAX);
+                left = left.checked_sub(1)?;
+                last = self.positions.next();
+                let words = descriptor::tx_data(address, length, flags, left == 0);
+                self.ring.write(last, words);
+                self.positions.fill();
+                address = address.wrapping_add(u64::from(length));
+                rest -= u32::from(length);
+            }
+        }
+        Some(last)
+    }
+
+    /// Empties all slots from `first` on.
+    fn take_back(&mut self, first: u16) {
+        let mut index = first;
+        while index != self.positions.next() {
+            if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+                slot.piece = None;
+            }
+            index = self.positions.after(index);
+        }
+        // What was mapped last may not have come to its descriptor.
+        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+            slot.piece = None;
+        }
+        self.positions.rewind(first);
     }
 
     /// Tells the device of all packets that were put into the ring.
@@ -172,22 +308,33 @@ impl<'bound> TxRing<'bound> {
         }
     }
 
-    /// Takes out what the device has sent; answers packets and bytes.
-    pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> (u32, u32) {
-        let (mut packets, mut bytes) = (0, 0);
-        while let Some(index) = self.positions.oldest() {
-            if !descriptor::tx_is_done(self.ring.second(index)) {
+    /// Takes out what the device has sent.
+    pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> Reaped {
+        let mut reaped = Reaped::default();
+        while let Some(first) = self.positions.oldest() {
+            let Some(slot) = self.slots.get_mut(usize::from(first)) else {
                 break;
+            };
+            let done =
+                |packet: &mut InFlight| descriptor::tx_is_done(self.ring.second(packet.last));
+            let Some(packet) = slot.packet.take_if(done) else {
+                break;
+            };
+            loop {
+                let index = self.positions.oldest().unwrap_or(packet.last);
+                if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+                    slot.piece = None;
+                }
+                self.positions.empty();
+                if index == packet.last {
+                    break;
+                }
             }
-            let slot = self.packets.get_mut(usize::from(index));
-            if let Some(packet) = slot.and_then(Option::take) {
-                packets += 1;
-                bytes += packet.len();
-                packet.sent(napi);
-            }
-            self.positions.empty();
+            reaped.packets += packet.packets;
+            reaped.bytes += packet.bytes;
+            packet.skb.consume(napi);
         }
-        (packets, bytes)
+        reaped
     }
 
     /// Where the queue stands, for the log: head and tail of the device, oldest and next of

@@ -5,7 +5,10 @@
 use crate::{
     abi::{
         dma,
-        irq::Vectors,
+        irq::{
+            Allocated,
+            Vectors, //
+        },
         netdev::{
             Abilities,
             Registration, //
@@ -28,6 +31,7 @@ use crate::{
     },
     pf::{
         interrupt::OtherCauses,
+        pool::MAX_QUEUES,
         port::{
             Port,
             Quiet, //
@@ -92,14 +96,20 @@ impl pci::Driver for IgbDriver {
         let port = Port::new(pdev, bar)?;
         let quiet = Quiet::new(port.clone());
         port.set_up()?;
-        let queue = QueuePair::new(port.clone())?;
-        let interface = Interface::new(port.clone(), queue.clone())?;
-        let netdev = Netdev::new(interface.clone())?;
-        let queue_interrupt = QueueInterrupt::new(queue);
-        let other_causes = OtherCauses::new(port.clone())?;
-        let vectors = Vectors::new(pdev, queue_interrupt, other_causes).inspect_err(|errno| {
+        let allocated = Allocated::new(pdev, MAX_QUEUES).inspect_err(|errno| {
             dev_err!(pdev, "cannot get two MSI-X vectors: {errno:?}\n");
         })?;
+        let mut queues = KVec::new();
+        let mut handlers = KVec::new();
+        for index in 0..allocated.queues() {
+            let queue = QueuePair::new(port.clone(), index)?;
+            handlers.push(QueueInterrupt::new(queue.clone()), GFP_KERNEL)?;
+            queues.push(queue, GFP_KERNEL)?;
+        }
+        let interface = Interface::new(port.clone(), queues)?;
+        let netdev = Netdev::new(interface.clone())?;
+        let other_causes = OtherCauses::new(port.clone())?;
+        let vectors = Vectors::new(allocated, handlers, other_causes)?;
         port.unmask();
         let registration = Registration::new(netdev, &ABILITIES)?;
         let attached = AttachedPf::new(pdev)?;

@@ -5,7 +5,10 @@
 //! The filters are shared with the VFs, so VF control writes the registers; here
 //! is what the PF wants of them.
 
-use super::port::Port;
+use super::{
+    port::Port,
+    receive, //
+};
 use crate::{
     abi::rx_mode::RxMode,
     netdev::{
@@ -13,7 +16,8 @@ use crate::{
             self,
             Mac, //
         },
-        frame, //
+        frame,
+        rss::Rss, //
     },
     regs::mac::{
         RCTL,
@@ -45,6 +49,7 @@ impl Wanted {
     pub(crate) fn new(mac: &Mac) -> Self {
         let mut state = PfState::new();
         state.mac = mac::Mac(*mac);
+        state.strip_vlan = true;
         Self {
             state,
             promiscuous: false,
@@ -85,6 +90,28 @@ impl Port<'_> {
         let mut wanted = self.wanted.lock();
         put_bit(&mut wanted.state.vlans, vid, on);
         self.write_wanted(&mut wanted)
+    }
+
+    /// Takes VLAN tags out of received packets, or leaves them in.
+    pub(crate) fn set_strip(&self, on: bool) -> Result {
+        let mut wanted = self.wanted.lock();
+        wanted.state.strip_vlan = on;
+        receive::write_strip(&self.bar, on);
+        self.write_wanted(&mut wanted)
+    }
+
+    /// The same as it was set last, after a reset.
+    pub(super) fn restore_strip(&self) {
+        let wanted = self.wanted.lock();
+        receive::write_strip(&self.bar, wanted.state.strip_vlan);
+    }
+
+    /// Lets a hash choose between the PF's first `queues` receive queues.
+    pub(crate) fn set_rss(&self, rss: &Rss, queues: u8) -> Result {
+        let mut wanted = self.wanted.lock();
+        wanted.state.rss = queues > 1;
+        self.write_wanted(&mut wanted)?;
+        receive::write_rss(&self.bar, rss, queues, self.pool.index() != 0)
     }
 
     /// Makes `mac` the PF's own address. Errors: `EADDRNOTAVAIL` for a group's or none.

@@ -16,6 +16,7 @@ use crate::{
         interrupt::{
             EIAC,
             EIAM,
+            EICS,
             EIMC,
             EIMS,
             EITR,
@@ -40,6 +41,7 @@ use kernel::{
         ThreadedHandler,
         ThreadedIrqReturn, //
     },
+    num::Bounded,
     prelude::*,
     static_lock_class,
     sync::{
@@ -52,14 +54,15 @@ use kernel::{
     time::Msecs, //
 };
 
-/// The bit of vector `vector` in EIMS and its siblings.
+/// The bit of vector `vector`, below 32, in EIMS and its siblings.
 const fn bit(vector: u32) -> u32 {
     1 << vector
 }
 
-/// Least time between two interrupts of the queue, in microseconds: a compromise between
-/// latency and load that needs no adapting.
-const QUEUE_INTERVAL: u32 = 20;
+/// The bit of queue `index`'s vector.
+fn queue_bit(index: u8) -> u32 {
+    bit(u32::from(irq::of_queue(index)))
+}
 
 /// Least time between two interrupts of all other causes, in microseconds: VFs raise them, and
 /// a hostile one as fast as it can write a register. A first message is served at once; igbvf
@@ -78,17 +81,12 @@ pub(super) fn set_up(bar: &Bar0<'_>) {
     );
     const OTHER_ENTRY: u32 = IVAR_VALID | irq::OTHER;
     bar.write_reg(IVAR_MISC::zeroed().with_const_other::<OTHER_ENTRY>());
-    let both = bit(irq::QUEUE) | bit(irq::OTHER);
-    bar.write_reg(EIAC::from(both));
-    bar.write_reg(EIAM::from(both));
+    bar.write_reg(EIAC::from(bit(irq::OTHER)));
+    bar.write_reg(EIAM::from(bit(irq::OTHER)));
     // By vector.
-    const { assert!(irq::QUEUE == 0 && irq::OTHER == 1) };
+    const { assert!(irq::OTHER == 0) };
     bar.write(
         EITR::at(0),
-        EITR::zeroed().with_const_interval::<QUEUE_INTERVAL>(),
-    );
-    bar.write(
-        EITR::at(1),
         EITR::zeroed().with_const_interval::<OTHER_INTERVAL>(),
     );
 }
@@ -105,26 +103,54 @@ pub(super) fn unmask_other(bar: &Bar0<'_>) {
 }
 
 impl Port<'_> {
-    /// Sends both causes of queue `queue`, below 16, to the queue's vector, or to none.
-    pub(crate) fn route_queue(&self, queue: u8, on: bool) -> Result {
-        let entry = if on { IVAR_VALID | irq::QUEUE } else { 0 };
+    /// Sends both causes of queue `number`, below 16, to the vector of the interface's queue
+    /// `index`, or to none.
+    pub(crate) fn route_queue(&self, number: u8, index: Option<u8>) -> Result {
+        let entry = index.map_or(0, |index| IVAR_VALID | u32::from(irq::of_queue(index)));
         // Receive in the lower byte, transmit in the upper one.
         let both = entry | entry << 8;
-        let shift = if queue < 8 { 0 } else { 16 };
-        let at = || IVAR::try_at(usize::from(queue % 8)).ok_or(EINVAL);
+        let shift = if number < 8 { 0 } else { 16 };
+        let at = || IVAR::try_at(usize::from(number % 8)).ok_or(EINVAL);
         let others = self.bar.read(at()?).entries().get() & !(0xffff << shift);
         self.bar.write(at()?, IVAR::from(others | both << shift));
         Ok(())
     }
 
-    /// Lets the queue's vector fire.
-    pub(crate) fn unmask_queue(&self) {
-        self.bar.write_reg(EIMS::from(bit(irq::QUEUE)));
+    /// Lets the vectors of the interface's first `queues` queues clear and mask themselves
+    /// when they fire, and of those that are not the VFs' no other. QEMU's model forgets none.
+    pub(crate) fn claim_vectors(&self, queues: u8) {
+        let ours = (0..queues).fold(bit(irq::OTHER), |bits, index| bits | queue_bit(index));
+        // The vectors of VF n are the three from 22 - 3n on.
+        let first = 25_u32.saturating_sub(3 * u32::from(self.pool.index()));
+        let vfs = u32::MAX << first;
+        let others = self.bar.read(EIAC).vectors().get() & vfs;
+        self.bar.write_reg(EIAC::from(others | ours));
+        let others = self.bar.read(EIAM).vectors().get() & vfs;
+        self.bar.write_reg(EIAM::from(others | ours));
     }
 
-    /// Keeps the queue's vector from firing.
-    pub(crate) fn mask_queue(&self) {
-        self.bar.write_reg(EIMC::from(bit(irq::QUEUE)));
+    /// Sets the least time between two interrupts of queue `index`, in microseconds.
+    pub(crate) fn set_interval(&self, index: u8, usecs: u16) {
+        let value = Bounded::<u32, 13>::try_new(u32::from(usecs));
+        if let (Some(at), Some(value)) = (EITR::try_at(irq::of_queue(index).into()), value) {
+            let interval = EITR::zeroed().with_interval(value);
+            self.bar.write(at, interval.with_keep_counter(true));
+        }
+    }
+
+    /// Lets queue `index`'s vector fire.
+    pub(crate) fn unmask_queue(&self, index: u8) {
+        self.bar.write_reg(EIMS::from(queue_bit(index)));
+    }
+
+    /// Keeps queue `index`'s vector from firing.
+    pub(crate) fn mask_queue(&self, index: u8) {
+        self.bar.write_reg(EIMC::from(queue_bit(index)));
+    }
+
+    /// Makes queue `index`'s vector fire, once it is not masked.
+    pub(crate) fn raise_queue(&self, index: u8) {
+        self.bar.write_reg(EICS::from(queue_bit(index)));
     }
 }
 
@@ -219,6 +245,7 @@ impl ThreadedHandler for OtherCauses<'_> {
         let port = &*self.port;
         let causes = ICR::from(self.left.load(Relaxed));
         if causes.doutsync() {
+            port.out_of_sync.add(1, Relaxed);
             port.name_spoofers();
         }
         if causes.lsc() {

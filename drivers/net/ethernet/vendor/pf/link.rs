@@ -3,11 +3,18 @@
 //! The link: carrier, speed, and who is told.
 
 use super::{
+    flow::{
+        self,
+        Ways, //
+    },
     phy::Phy,
     port::Port, //
 };
 use crate::{
-    abi::ethtool::Speed,
+    abi::{
+        ethtool::Speed,
+        ethtool_port::Pause, //
+    },
     regs::mac::{
         CTRL,
         STATUS, //
@@ -23,12 +30,35 @@ use kernel::{
 pub(crate) struct Link {
     phy: Phy,
     up: Option<(Speed, bool)>,
+    /// Flow control as it is set.
+    pause: Pause,
 }
 
 impl Link {
     /// No link yet.
     pub(crate) fn new(phy: Phy) -> Self {
-        Self { phy, up: None }
+        Self {
+            phy,
+            up: None,
+            pause: Pause {
+                autoneg: true,
+                rx: true,
+                tx: true,
+            },
+        }
+    }
+
+    /// Flow control as it is set.
+    pub(crate) fn pause(&self) -> Pause {
+        self.pause
+    }
+
+    /// What is advertised of flow control.
+    fn ways(&self) -> Ways {
+        Ways {
+            rx: self.pause.rx,
+            tx: self.pause.tx,
+        }
     }
 
     /// Speed and whether full duplex, if there is a link.
@@ -45,9 +75,39 @@ impl Port<'_> {
         // Negotiation takes the link away, which need not raise an interrupt; that it is
         // back does.
         self.note_link(&mut link, None);
-        link.phy.negotiate(&self.bar).inspect_err(|errno| {
-            dev_err!(self.pdev, "the PHY does not answer: {errno:?}\n");
-        })
+        link.phy
+            .negotiate(&self.bar, link.ways())
+            .inspect_err(|errno| {
+                dev_err!(self.pdev, "the PHY does not answer: {errno:?}\n");
+            })
+    }
+
+    /// Changes flow control. Where it is negotiated, the link is lost for the time that takes.
+    /// Sleeps. Errors: as for [`start_link`](Self::start_link).
+    pub(crate) fn set_pause(&self, pause: Pause) -> Result {
+        let mut link = self.link.lock();
+        let before = core::mem::replace(&mut link.pause, pause);
+        if pause.autoneg {
+            drop(link);
+            if before == pause {
+                return Ok(());
+            }
+            self.start_link()
+        } else {
+            flow::write(&self.bar, link.ways())
+        }
+    }
+
+    /// Puts flow control in force for a link that has come up. Errors: as for
+    /// [`start_link`](Self::start_link).
+    fn write_flow(&self, link: &Link, full: bool) -> Result {
+        // There is none in half duplex.
+        let ways = match (full, link.pause.autoneg) {
+            (false, _) => Ways::NONE,
+            (true, false) => link.ways(),
+            (true, true) => link.phy.flow(&self.bar)?,
+        };
+        flow::write(&self.bar, ways)
     }
 
     /// Sees what has become of the link, and tells everybody. Sleeps.
@@ -82,6 +142,9 @@ impl Port<'_> {
         link.up = now;
         let name = self.netdev.name();
         if let Some((speed, full)) = now {
+            if let Err(errno) = self.write_flow(link, full) {
+                dev_err!(self.pdev, "the PHY does not answer: {errno:?}\n");
+            }
             let ctrl = self.bar.read(CTRL);
             let flow = match (ctrl.rfce(), ctrl.tfce()) {
                 (true, true) => "RX/TX",

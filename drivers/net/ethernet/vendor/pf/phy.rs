@@ -3,6 +3,7 @@
 //! The PHY, reached through MDIC (datasheet 8.2), and the semaphore that the port's PHY is
 //! behind.
 
+use super::flow::Ways;
 use crate::regs::{
     mac::STATUS,
     phy::{
@@ -41,6 +42,8 @@ const MDIC_ADDRESS: u32 = 1;
 /// Registers of every PHY (IEEE 802.3, 22.2.4).
 const CONTROL: u32 = 0;
 const STATUS_REGISTER: u32 = 1;
+const ADVERTISEMENT: u32 = 4;
+const PARTNER: u32 = 5;
 const CONTROL_RESTART: u16 = 1 << 9;
 const CONTROL_POWER_DOWN: u16 = 1 << 11;
 const CONTROL_AUTONEG: u16 = 1 << 12;
@@ -60,10 +63,12 @@ impl Phy {
         }
     }
 
-    /// Lets the PHY negotiate, anew if it has before. Errors: `EIO` if it does not answer,
-    /// `ETIMEDOUT`.
-    pub(crate) fn negotiate(&self, bar: &Bar0<'_>) -> Result {
+    /// Lets the PHY negotiate, anew if it has before, with `ways` for flow control. Errors:
+    /// `EIO` if it does not answer, `ETIMEDOUT`.
+    pub(crate) fn negotiate(&self, bar: &Bar0<'_>, ways: Ways) -> Result {
         self.locked(bar, |bar| {
+            let before = read::<ADVERTISEMENT>(bar)?;
+            write::<ADVERTISEMENT>(bar, ways.advertise(before))?;
             let control = read::<CONTROL>(bar)?;
             write::<CONTROL>(
                 bar,
@@ -78,6 +83,14 @@ impl Phy {
             // The bit remembers a loss until it is read.
             read::<STATUS_REGISTER>(bar)?;
             Ok(read::<STATUS_REGISTER>(bar)? & STATUS_LINK != 0)
+        })
+    }
+
+    /// The flow control that was negotiated. Errors: as for `negotiate`.
+    pub(crate) fn flow(&self, bar: &Bar0<'_>) -> Result<Ways> {
+        self.locked(bar, |bar| {
+            let ours = read::<ADVERTISEMENT>(bar)?;
+            Ok(Ways::resolve(ours, read::<PARTNER>(bar)?))
         })
     }
 

@@ -3,7 +3,7 @@
 //! The pool of queues that is the PF's own.
 //!
 //! With VFs, VF n has pool n, and the PF the one after the last VF's; without, the PF has
-//! pool 0 and pools are switched off. A pool's queue has the pool's number.
+//! pool 0 and pools are switched off. Queues n and n + 8 are pool n's.
 
 use super::port::Port;
 use kernel::{
@@ -14,7 +14,16 @@ use kernel::{
     },
 };
 
-/// Number of the PF's pool, and so of its queue. Changes with the number of VFs, while the
+/// Most pairs of queues of a PF without VFs: as many as its hash chooses between.
+pub(crate) const MAX_QUEUES: u8 = 8;
+
+/// Pairs of queues in a pool.
+const POOL_QUEUES: u8 = 2;
+
+/// Number of pools.
+const POOLS: u8 = 8;
+
+/// Number of the PF's pool. Changes with the number of VFs, while the
 /// interface is closed, under the interface's lock.
 pub(crate) struct Pool(Atomic<u32>);
 
@@ -28,6 +37,23 @@ impl Pool {
     pub(crate) fn index(&self) -> u8 {
         // Set from a u8.
         u8::try_from(self.0.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// How many pairs of queues the PF has.
+    pub(crate) fn queues(&self) -> u8 {
+        if self.index() == 0 {
+            MAX_QUEUES
+        } else {
+            POOL_QUEUES
+        }
+    }
+
+    /// Number of the PF's queue `index`, which must be below [`queues`](Self::queues).
+    pub(crate) fn queue(&self, index: u8) -> u8 {
+        match self.index() {
+            0 => index,
+            pool => pool.saturating_add(index.saturating_mul(POOLS)),
+        }
     }
 
     fn set(&self, index: u8) {

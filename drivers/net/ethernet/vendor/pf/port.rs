@@ -73,6 +73,8 @@ pub(crate) struct Port<'bound> {
     pub(crate) heads_writable: bool,
     /// Queues that were caught at spoofing and have been named in the log, a bit each.
     pub(crate) spoofers: Atomic<u32>,
+    /// How often the device stopped a queue, or dropped what it sent, for a fault of the sender's.
+    pub(crate) out_of_sync: Atomic<u64>,
     /// What the PF wants to receive. Protects the switches of promiscuity too.
     #[pin]
     pub(crate) wanted: Mutex<Wanted>,
@@ -120,6 +122,7 @@ impl<'bound> Port<'bound> {
                 vfs <- VfControl::new(),
                 heads_writable,
                 spoofers: Atomic::new(0),
+                out_of_sync: Atomic::new(0),
                 wanted <- new_mutex!(Wanted::new(&mac), "igb_rs::wanted"),
                 link <- new_mutex!(Link::new(phy), "igb_rs::link"),
                 totals <- new_spinlock!(Totals::new(), "igb_rs::totals"),
@@ -153,6 +156,7 @@ impl<'bound> Port<'bound> {
                 .with_lpe(true)
                 .with_rxen(true)
         });
+        self.restore_strip();
         self.start_link()?;
         // What was counted up to here is not this driver's.
         self.totals.lock().forget(bar);

@@ -85,6 +85,8 @@ register! {
     pub(crate) EITR(u32)[25] @ 0x1680 {
         /// Least time between two interrupts, in microseconds.
         14:2 interval;
+        /// The time that has run is left as it is when this is written.
+        31:31 keep_counter => bool;
     }
 
     /// Vectors of queue n (low half) and n + 8 (high half), n being the index

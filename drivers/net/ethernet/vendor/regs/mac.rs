@@ -22,6 +22,8 @@ register! {
         27:27 rfce => bool;
         /// Transmit flow control: the port sends pause frames.
         28:28 tfce => bool;
+        /// VLAN tags are taken out of packets.
+        30:30 vme => bool;
     }
 
     /// Device status (8.2.2).
@@ -42,6 +44,18 @@ register! {
     pub(crate) EECD(u32) @ 0x0010 {
         /// The device has read its NVM after a reset.
         9:9 auto_rd => bool;
+    }
+
+    /// NVM read (8.4.2).
+    pub(crate) EERD(u32) @ 0x0014 {
+        /// Starts a read.
+        0:0 start => bool;
+        /// The read has ended.
+        1:1 done => bool;
+        /// Which word.
+        15:2 address;
+        /// What it is.
+        31:16 data;
     }
 
     /// Extended device control (8.2.3).

@@ -11,11 +11,13 @@ use kernel::io::{
 };
 
 pub(crate) mod filter;
+pub(crate) mod flow;
 pub(crate) mod interrupt;
 pub(crate) mod mac;
 pub(crate) mod mailbox;
 pub(crate) mod phy;
 pub(crate) mod pool;
+pub(crate) mod rss;
 pub(crate) mod rx;
 pub(crate) mod statistics;
 pub(crate) mod tx;

@@ -66,10 +66,24 @@ register! {
         30:30 always => bool;
     }
 
-    /// Choice of receive queues.
+    /// Choice of receive queues, and what a hash covers.
     pub(crate) MRQC(u32) @ 0x5818 {
-        /// 3 for pools.
+        /// 2 for a hash, 3 for pools, 5 for a hash within pools.
         2:0 mode;
+        /// TCP over IPv4.
+        16:16 tcp4 => bool;
+        /// IPv4.
+        17:17 ipv4 => bool;
+        /// TCP over IPv6 with extensions.
+        18:18 tcp6_extended => bool;
+        /// IPv6.
+        20:20 ipv6 => bool;
+        /// TCP over IPv6.
+        21:21 tcp6 => bool;
+        /// UDP over IPv4.
+        22:22 udp4 => bool;
+        /// UDP over IPv6.
+        23:23 udp6 => bool;
     }
 
     /// Pools.
