@@ -24,7 +24,7 @@ EVERYWHERE = ["tests/system", "--ignore-glob", "tests/system/*/*"]
 ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
     "lifetime", "mailbox", "migration_modules", "migration_streams", "migration_uapi", "provider", "regions",
     "registry", "selftests", "two_pfs", "vf_settings")]
-# Logs for each transport, on the channel that the kernel has so far; `make truth` has many more.
+# Logs for each transport and channel; `make truth` has many more.
 TRUTH_SEEDS = "5"
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
@@ -164,7 +164,7 @@ def suites(part):
                 pytest("rig", ["tests/rig"]),
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
-                     in_rig("failures", ["tests/system/debug"], "debug", 2400),
+                     in_rig("failures", ["tests/system/debug"], "debug", 3600),
                      Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                      Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status)],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
@@ -183,7 +183,8 @@ def suites(part):
             return [in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
         case "truth":
-            return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY))]
+            return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
+                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS], by_pattern(SUMMARY))]
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]

@@ -43,11 +43,13 @@ def main():
     parser.add_argument("seed", type=int)
     options = parser.parse_args()
     host, guest, peer = prepare(options.transport)
+    # A container has the scope, devices have the log whatever they get memory from.
+    backend = "container,iommufd" if options.channel == "log" else "container"
     folder = SRC / "build/truth"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f"{options.transport}-{options.channel}.json", "w") as report:
         done = subprocess.run([VFCLIENT, "truth", guest.address, "--peer", peer.address, "--transport", options.transport,
-                               "--channel", options.channel, "--seeds", str(options.seeds), "--seed", str(options.seed)],
+                               "--channel", options.channel, "--backend", backend, "--seeds", str(options.seeds), "--seed", str(options.seed)],
                               stdout=report, check=False)
     host.clean()
     return done.returncode

@@ -22,6 +22,11 @@
 #define REG_FAILS	0x0110
 #define REG_SECOND	0x0118
 
+/* What it is to have written to memory: an address, and then how many bytes. */
+#define REG_DIRTY_IOVA	0x0120
+#define REG_DIRTY_LEN	0x0128
+#define MAX_DIRTY	16
+
 static char *bad = "";
 module_param(bad, charp, 0444);
 MODULE_PARM_DESC(bad, "register malformed operations: see test_registry.py");
@@ -66,6 +71,10 @@ static unsigned long dma_iova;
 module_param(dma_iova, ulong, 0644);
 MODULE_PARM_DESC(dma_iova, "saving reads 8 bytes there, resuming writes the next 8");
 
+static bool logs;
+module_param(logs, bool, 0444);
+MODULE_PARM_DESC(logs, "tell what VFs write: what was written to REG_DIRTY_...");
+
 /* 0: running, else the level; and how often hooks ran. */
 static int level, resets, loads;
 module_param(level, int, 0444);
@@ -76,6 +85,11 @@ struct test_vf {
 	const struct vfio_mediate_host *host;
 	u64 scratch;
 	u64 second;
+	/* Not told yet. The tests write one at a time, and none while they are told. */
+	struct {
+		u64 iova, len;
+	} dirty[MAX_DIRTY];
+	unsigned int nr_dirty;
 };
 
 static int test_open(struct pci_dev *vf, const struct vfio_mediate_host *host,
@@ -134,6 +148,15 @@ static int test_rw(void *ctx, __u32 region, __u64 offset, void *val,
 			memcpy(&vf->second, val, width);
 		else
 			memcpy(val, &vf->second, width);
+		return 0;
+	case REG_DIRTY_IOVA:
+	case REG_DIRTY_LEN:
+		if (!write || width != sizeof(u64) || vf->nr_dirty == MAX_DIRTY)
+			return -EINVAL;
+		if (offset == REG_DIRTY_IOVA)
+			memcpy(&vf->dirty[vf->nr_dirty].iova, val, width);
+		else
+			memcpy(&vf->dirty[vf->nr_dirty++].len, val, width);
 		return 0;
 	case REG_OPENS:
 		if (write || width != sizeof(opens))
@@ -283,6 +306,42 @@ static struct vfio_mediate_migration_ops migration_ops = {
 	.reset = test_reset,
 };
 
+static int test_log_start(void *ctx)
+{
+	struct test_vf *vf = ctx;
+
+	vf->nr_dirty = 0;
+	return hook_fails(vf, "log_start");
+}
+
+static int test_log_sync(void *ctx)
+{
+	struct test_vf *vf = ctx;
+	int ret = hook_fails(vf, "log_sync");
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < vf->nr_dirty; i++)
+		vf->host->mark_dirty(vf->host, vf->dirty[i].iova, vf->dirty[i].len);
+	vf->nr_dirty = 0;
+	return 0;
+}
+
+static void test_log_stop(void *ctx)
+{
+}
+
+static void test_trap_write(void *ctx, __u32 window, __u32 offset, const void *val, __u32 width)
+{
+}
+
+static struct vfio_mediate_log_ops log_ops = {
+	.start = test_log_start,
+	.sync = test_log_sync,
+	.stop = test_log_stop,
+	.trap_write = test_trap_write,
+};
+
 static const struct pci_device_id test_vf_ids[] = {
 	{ PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) },
 	{}
@@ -417,6 +476,8 @@ static int __init test_provider_init(void)
 {
 	int ret;
 
+	if (logs)
+		ops.log = &log_ops;
 	if (*bad) {
 		ret = register_bad();
 		/* Nothing may stay registered behind a module that is gone. */

@@ -14,6 +14,7 @@ import zlib
 DEVICE_FEATURE, MIG_GET_PRECOPY_INFO = 0x3B75, 0x3B79
 GET, SET, PROBE = 1 << 16, 1 << 17, 1 << 18
 MIGRATION, MIG_DEVICE_STATE, MIG_DATA_SIZE, MIG_PRECOPY_INFO_V2 = 1, 2, 9, 12
+LOGGING_START, LOGGING_STOP, LOGGING_REPORT = 6, 7, 8
 STOP_COPY_FLAG, P2P_FLAG, PRE_COPY_FLAG = 1, 2, 4
 REINIT = 1
 
@@ -58,6 +59,29 @@ def set_state(device, to):
     payload = feature(device, SET | MIG_DEVICE_STATE, struct.pack("<Ii", to, -1))
     fd = struct.unpack("<Ii", payload)[1]
     return None if fd < 0 else fd
+
+
+def log_start(device, ranges, page_size=4096):
+    """Have the device log what it writes to ranges (first byte, bytes); answers the page size."""
+    pairs = array.array("Q", [number for pair in ranges for number in pair])
+    address = pairs.buffer_info()[0] if pairs else 0
+    payload = struct.pack("<QIIQ", page_size, len(ranges), 0, address)
+    return struct.unpack("<QIIQ", feature(device, SET | LOGGING_START, payload))[0]
+
+
+def log_stop(device):
+    feature(device, SET | LOGGING_STOP, b"")
+
+
+def log_report(device, iova, length, page_size=4096):
+    """The pages of a range that the device has written to, by their numbers in it."""
+    # Some more than there are pages, which must stay untouched.
+    pages = min(-(-length // page_size), 1 << 20)
+    words = array.array("Q", bytes(8 * (pages // 64 + 2)))
+    feature(device, GET | LOGGING_REPORT, struct.pack("<QQQQ", iova, length, page_size, words.buffer_info()[0]))
+    found = [64 * at + bit for at, word in enumerate(words) if word for bit in range(64) if word >> bit & 1]
+    assert not found or found[-1] < pages
+    return found
 
 
 class DataFile:

@@ -17,6 +17,9 @@ GROUP_SET_CONTAINER, GROUP_GET_DEVICE_FD = 0x3B68, 0x3B6A
 DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, DEVICE_RESET = 0x3B6B, 0x3B6C, 0x3B6F
 DEVICE_SET_IRQS = 0x3B6E
 MAP_DMA, UNMAP_DMA = 0x3B71, 0x3B72
+BIND_IOMMUFD, ATTACH_PT, DETACH_PT = 0x3B76, 0x3B77, 0x3B78
+# include/uapi/linux/iommufd.h
+IOAS_ALLOC, IOAS_MAP, IOAS_UNMAP, HWPT_ALLOC = 0x3B81, 0x3B85, 0x3B86, 0x3B89
 TYPE1V2_IOMMU = 3
 
 FLAG_READ, FLAG_WRITE, FLAG_MMAP, FLAG_CAPS = 1, 2, 4, 8
@@ -127,13 +130,19 @@ class Device:
         """Memory that the device can read and write at an address."""
         memory = mmap.mmap(-1, size)
         pointer = ctypes.c_char.from_buffer(memory)
-        fcntl.ioctl(self.container, MAP_DMA, struct.pack("<IIQQQ", 32, 3, ctypes.addressof(pointer), iova, size))
+        self._map_dma(ctypes.addressof(pointer), iova, size)
         try:
             yield memory
         finally:
-            fcntl.ioctl(self.container, UNMAP_DMA, struct.pack("<IIQQ", 24, 0, iova, size))
+            self._unmap_dma(iova, size)
             del pointer
             memory.close()
+
+    def _map_dma(self, address, iova, size):
+        fcntl.ioctl(self.container, MAP_DMA, struct.pack("<IIQQQ", 32, 3, address, iova, size))
+
+    def _unmap_dma(self, iova, size):
+        fcntl.ioctl(self.container, UNMAP_DMA, struct.pack("<IIQQ", 24, 0, iova, size))
 
     def reset(self):
         fcntl.ioctl(self.fd, DEVICE_RESET)
@@ -158,3 +167,47 @@ class Device:
         irqs = struct.pack("<IIIIIi", 24, 1 << 2 | 1 << 5, PCI_REQ_IRQ, 0, 1, event)
         fcntl.ioctl(self.fd, DEVICE_SET_IRQS, irqs)
         return event
+
+
+class IommufdDevice(Device):
+    """The same through iommufd; attached to its address space, or to a page table of it, as QEMU does."""
+
+    def __init__(self, function, table=False):
+        self._stack = contextlib.ExitStack()
+        try:
+            name, = os.listdir(f"/sys/bus/pci/devices/{function.address}/vfio-dev")
+            self.fd = self._open(f"/dev/vfio/devices/{name}")
+            self.iommufd = self._open("/dev/iommu")
+            bound = bytearray(struct.pack("<IIiI", 16, 0, self.iommufd, 0))
+            fcntl.ioctl(self.fd, BIND_IOMMUFD, bound)
+            self.devid = struct.unpack("<IIiI", bound)[3]
+            self.ioas = self.new_ioas()
+            self.attach(self.new_table() if table else self.ioas)
+        except BaseException:
+            self.close()
+            raise
+
+    def new_ioas(self):
+        """One more address space."""
+        made = bytearray(struct.pack("<III", 12, 0, 0))
+        fcntl.ioctl(self.iommufd, IOAS_ALLOC, made)
+        return struct.unpack("<III", made)[2]
+
+    def new_table(self):
+        """A page table of the address space."""
+        made = bytearray(struct.pack("<IIIIIIIIQII", 48, 0, self.devid, self.ioas, 0, 0, 0, 0, 0, 0, 0))
+        fcntl.ioctl(self.iommufd, HWPT_ALLOC, made)
+        return struct.unpack_from("<IIIII", made)[4]
+
+    def attach(self, what):
+        fcntl.ioctl(self.fd, ATTACH_PT, bytearray(struct.pack("<III", 12, 0, what)))
+
+    def detach(self):
+        fcntl.ioctl(self.fd, DETACH_PT, struct.pack("<II", 8, 0))
+
+    def _map_dma(self, address, iova, size):
+        # FIXED_IOVA | WRITEABLE | READABLE
+        fcntl.ioctl(self.iommufd, IOAS_MAP, bytearray(struct.pack("<IIIIQQQ", 40, 7, self.ioas, 0, address, size, iova)))
+
+    def _unmap_dma(self, iova, size):
+        fcntl.ioctl(self.iommufd, IOAS_UNMAP, bytearray(struct.pack("<IIQQ", 24, self.ioas, iova, size)))

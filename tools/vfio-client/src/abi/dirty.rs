@@ -8,9 +8,9 @@ use super::{
     ioctl::{self, exchange, Buffer},
     uapi::{
         VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-        VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET,
-        VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
-        VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE,
+        VFIO_DEVICE_FEATURE_SET, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+        VFIO_IOMMU_DIRTY_PAGES_FLAG_START, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
     },
 };
 use std::{fs::File, io};
@@ -63,6 +63,14 @@ pub(crate) fn scope_report(
     // The kernel writes a bit for each page of `size` to the last word's address:
     // `bitmap` has them, it is ours alone, and stays for the call.
     exchange(container, ioctl::VFIO_IOMMU_DIRTY_PAGES(), &mut get).map(drop)
+}
+
+/// Whether a device can log.
+pub(crate) fn log_offered(device: &File) -> bool {
+    let flags =
+        VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+    let mut probe = argument::<8>(flags, &[]);
+    exchange(device, ioctl::VFIO_DEVICE_FEATURE(), &mut probe).is_ok()
 }
 
 /// Has a device log what it writes to these ranges (first byte, bytes).

@@ -2,7 +2,7 @@
 
 //! What the kernel says of a device.
 
-use crate::{device::Device, error::Result, iommu::Backend, migration};
+use crate::{abi::dirty::log_offered, device::Device, error::Result, iommu::Backend, migration};
 use serde_json::{json, Value};
 
 /// `vfclient info`
@@ -34,6 +34,7 @@ pub fn run(address: &str, backend: Backend) -> Result<Value> {
     let offered = migration::flags(&device);
     let mut migration = json!({
         "flags": offered.as_ref().ok().map(|&flags| migration::flag_names(flags)),
+        "log": log_offered(device.file()),
         "errno": offered.as_ref().err().and_then(|error| error.errno()),
     });
     if offered.is_ok_and(|flags| flags != 0) {

@@ -30,9 +30,9 @@ pub struct Options {
     /// How pages are reported
     #[arg(long, value_enum)]
     pub channel: Channel,
-    /// How devices get memory
-    #[arg(long, value_enum, default_value = "container")]
-    pub backend: Backend,
+    /// How devices get memory; of several, the next one each time the device is opened
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "container")]
+    pub backend: Vec<Backend>,
     /// How many logs
     #[arg(long, default_value_t = 10)]
     pub seeds: u64,
@@ -41,7 +41,7 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// After so many seeds the device is opened anew.
+/// After so many seeds, or sooner for each way to have its turn, the device is opened anew.
 const REOPEN: u64 = 10;
 /// Lines about what is wrong that are kept.
 const MOST_WRONG: usize = 40;
@@ -106,6 +106,9 @@ impl Sums {
         json!({
             "transport": name(clap::ValueEnum::to_possible_value(&options.transport)),
             "channel": name(clap::ValueEnum::to_possible_value(&options.channel)),
+            "backends": options.backend.iter().map(|backend| {
+                name(clap::ValueEnum::to_possible_value(backend))
+            }).collect::<Vec<_>>(),
             "seeds": self.seeds,
             "seed": options.seed,
             "pages_changed": self.all.changed,
@@ -125,8 +128,8 @@ impl Sums {
 }
 
 /// The guest, and that the kernel does what is to be tried.
-fn open(options: &Options) -> Result<Guest> {
-    let guest = Guest::open(&options.device, options.backend, options.transport)?;
+fn open(options: &Options, backend: Backend) -> Result<Guest> {
+    let guest = Guest::open(&options.device, backend, options.transport)?;
     require_migration(guest.device())?;
     let wanted = match options.transport {
         Transport::Kvm => "kvm",
@@ -145,16 +148,23 @@ fn open(options: &Options) -> Result<Guest> {
 /// `vfclient truth`
 pub fn run(options: &Options) -> Result<Value> {
     let mut rng = SmallRng::seed_from_u64(options.seed);
-    let mut peer = Peer::open(&options.peer, options.backend, &mut rng)?;
+    let mut backends = options.backend.iter().copied().cycle();
+    let mut backend = || {
+        let next = backends.next();
+        next.ok_or_else(|| Error::Wrong("no --backend".into()))
+    };
+    let mut peer = Peer::open(&options.peer, backend()?, &mut rng)?;
     let mut sums = Sums::default();
     let mut guest = None;
+    let ways = options.backend.len() as u64;
+    let reopen = REOPEN.min(options.seeds.div_ceil(ways)).max(1);
     for number in 0..options.seeds {
-        if number % REOPEN == 0 {
+        if number % reopen == 0 {
             guest = None;
         }
         let open = match guest.take() {
             Some(guest) => guest,
-            None => open(options)?,
+            None => open(options, backend()?)?,
         };
         let seed = options.seed + number;
         match seed::run(&open, &mut peer, options.channel, seed) {
