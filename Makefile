@@ -8,11 +8,14 @@
 #   make test               everything below
 #   make check unit kunit system
 #   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
-#   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N]
+#   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N] [FAULTS=1]
 #   make truth [TRANSPORT=kvm|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
 #   make clean              removes what was built; the cache stays
 
 KERNEL ?= stock
+
+# To scripts/build, wherever it is called.
+export FAULTS
 
 all: modules
 

@@ -16,7 +16,7 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 need_root() {
 	[ "$(id -u)" = 0 ] && return
 	command -v sudo >/dev/null || die "run as root, or install sudo"
-	exec sudo MEDIATE_CACHE="$CACHE" "$0" "$@"
+	exec sudo MEDIATE_CACHE="$CACHE" FAULTS="${FAULTS:-}" "$0" "$@"
 }
 
 # The release name of the stock kernel, as chosen when the root was made.

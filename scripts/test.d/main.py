@@ -122,6 +122,12 @@ def by_status(text):
     return (1, 0) if re.search(r"it works; report|soak: passed", text) else (0, 1)
 
 
+def by_finding(text):
+    """One test: a driver that does wrong was found out, and by what it does wrong."""
+    found = re.search(r"^guest-truth: (\d+) of \1 rounds, \1 failed", text, re.M)
+    return (1, 0) if found and "is not as it was sent" in text else (0, 1)
+
+
 def by_inputs(text):
     """A test for each fuzz target, which passes if it was given inputs at all."""
     runs = [int(n or 0) for n, _ in FUZZ.findall(text)]
@@ -185,13 +191,24 @@ def suites(part):
         case "truth":
             return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
                     Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS], by_pattern(SUMMARY))]
+        # The trap, guests that mean no good, and whether a page that is not told of is missed.
+        case "tracking":
+            return [
+                Suite("soak-trap", ["scripts/soak", "trap", "3", "stock"], by_status),
+                Suite("soak-hostile", ["scripts/soak", "hostile", "2", "stock"], by_status),
+                Suite("soak-guest-truth", ["scripts/soak", "guest-truth", "1", "stock"], by_status),
+                Suite("faults", ["bash", "-c", "! scripts/soak guest-truth 1 stock"], by_finding, {"FAULTS": "1"}),
+                # Without the first round's guest, which takes minutes there.
+                Suite("soak-trap-debug", ["scripts/soak", "trap", "1", "debug", "1"], by_status),
+                Suite("soak-hostile-debug", ["scripts/soak", "hostile", "2", "debug"], by_status),
+            ]
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, guide, thorough")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, tracking, guide, thorough")
 
 
 def flat(entries):

@@ -2,11 +2,13 @@
 """Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
 times, and `finish(host)`, if it has that, before what it left is cleaned up;
 `report()`, if it has that, tells of all rounds at the end.
-Writes build/soak/PART.json and exits non-zero on any failed round."""
+Writes build/soak/PART.json and exits non-zero on any failed round. With FAULTS=1 the
+modules are those that do wrong, and the file is build/soak/PART-faults.json."""
 
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
 import traceback
@@ -81,7 +83,8 @@ def main():
     result = {"part": options.part, "first": options.first, "rounds": rounds, "failures": failures, "growth": growth,
               "seconds": round(time.monotonic() - start, 1),
               "kernel": options.kernel, "commit": options.commit, "passed": failures == 0}
-    out = SRC / "build/soak" / f"{options.part}.json"
+    name = options.part + ("-faults" if os.environ.get("FAULTS") == "1" else "")
+    out = SRC / "build/soak" / f"{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(f"soak: {'passed' if result['passed'] else 'FAILED'}: {out.relative_to(SRC)}", flush=True)

@@ -2,68 +2,26 @@
 """The trap of transport `kvm`, with unmodified QEMU and guest: it is there while a
 migration is under way, and at no other time."""
 
-from pathlib import Path
-
 import pytest
 
-from conftest import MEDIATOR, SRC, Host
+from conftest import SRC, Host
 from rigtest import pci
-from rigtest.guest import Guest
-from rigtest.net import peers
+from rigtest.net import run
 from rigtest.pci import wait_for
+from rigtest.trapped import FAST, trapped_guest
 
-PF, INSIDE = "192.0.2.1", "192.0.2.2"
-WINDOW = "BAR0 0x2000-0x2fff trapped"
-# So slow that pre-copy lasts until it is ended.
-SLOW, FAST = 1 << 20, 1 << 40
 ROUNDS = 3
-
-
-class Trapped:
-    """A guest on a VF, what the operator sees of the VF, and the VF's PF."""
-
-    def __init__(self, vf, guest, pf):
-        self.vf, self.guest, self.pf = vf, guest, pf
-
-    def debugfs(self, name):
-        return Path("/sys/kernel/debug/vfio_pci_mediate", self.vf.address, name).read_text().strip()
-
-    def is_trapped(self):
-        return WINDOW in self.debugfs("trapped")
-
-    def talk(self):
-        """The guest answers; so many writes were trapped and pages told meanwhile."""
-        before = [int(self.debugfs(name)) for name in ("trapped_writes", "dirty_pages")]
-        assert self.pf.reaches(INSIDE, count=20)
-        return [int(self.debugfs(name)) - b for name, b in zip(("trapped_writes", "dirty_pages"), before)]
-
-    def status(self):
-        return self.guest.qmp.command("query-migrate").get("status")
-
-    def begin(self, bandwidth=SLOW):
-        self.guest.qmp.command("migrate-set-parameters", max_bandwidth=bandwidth)
-        self.guest.qmp.command("migrate", uri="exec:cat >/dev/null")
-        wait_for(lambda: self.debugfs("state") == "PRE_COPY", 60, "pre-copy")
-
-    def cancel(self):
-        self.guest.qmp.command("migrate_cancel")
-        wait_for(lambda: self.status() == "cancelled" and self.debugfs("state") == "RUNNING", 60, "the guest's going on")
 
 
 @pytest.fixture(scope="module")
 def trapped():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    pci.load_vfio_driver(MEDIATOR, SRC, "transport=kvm")
-    pci.load_kvm()
-    vf = host.make_vfs(host.nics[0], "igb_rs", 1)[0]
-    vf.bind(MEDIATOR)
-    with peers((host.nics[0].netdev, PF)) as (pf,):
-        with Guest("guest", vf=vf, vfio="enable-migration=on", ip=f"{INSIDE}/24", cpus=2) as guest:
-            guest.wait_up()
-            yield Trapped(vf, guest, pf)
-    host.clean()
+    with trapped_guest(Host()) as ready:
+        yield ready
+
+
+def test_the_driver_is_not_one_that_does_wrong():
+    driver = pci.built(SRC, "drivers/net/ethernet/vendor/igb_rs.ko")
+    assert run("modinfo", "-F", "faults", driver).strip() == ""
 
 
 def test_the_windows_are_passed_through_until_a_migration(trapped):

@@ -49,3 +49,12 @@ def test_one_that_ends_badly_or_with_too_few_tests_fails():
 def test_packages_of_lanes_are_found():
     extra = main.with_packages(suite("one", 1), "socat")
     assert [each.packages for each in main.flat([suite("two", 1), main.Beside([extra], [])])] == [(), ("socat",)]
+
+
+def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
+    """Not because the guest did not boot."""
+    last = "guest-truth: 1 of 1 rounds, {} failed, 90 s, 0 KiB more memory used\n"
+    wrong = "AssertionError: {'read': 9, 'wrong': 1, 'named': ['number 3 is not as it was sent']}\n"
+    assert main.by_finding(wrong + last.format(1)) == (1, 0)
+    for text in (last.format(0), last.format(1), wrong + last.format(0), wrong, ""):
+        assert main.by_finding(text) == (0, 1)

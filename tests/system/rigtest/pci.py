@@ -168,8 +168,10 @@ def insmod(path, *params):
 
 
 def built(checkout, part):
-    """A module of this project built for the running kernel."""
-    return Path(checkout) / "build" / os.uname().release / part
+    """A module of this project built for the running kernel; one with FAULTS=1 for
+    tests that run with it."""
+    folder = os.uname().release + ("-faults" if os.environ.get("FAULTS") == "1" else "")
+    return Path(checkout) / "build" / folder / part
 
 
 def load_vfio_driver(driver, checkout, *params):

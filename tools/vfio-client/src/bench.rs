@@ -10,7 +10,7 @@ use crate::{
     iommu::Backend,
     ledger::Ledger,
     memory::Memory,
-    registers::Bar,
+    registers::{Bar, Registers},
 };
 use rand::{rngs::SmallRng, Rng};
 use std::{
@@ -29,11 +29,11 @@ pub const VLANS: [u16; 2] = [100, 200];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A guest: memory, and a driver of a VF.
-pub struct Guest {
+pub struct Guest<R = Bar> {
     /// Its memory.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
     /// Its driver.
-    pub driver: Driver<Bar>,
+    pub driver: Driver<R>,
     /// Packets that were not of the test.
     pub foreign: usize,
 }
@@ -46,18 +46,39 @@ pub fn open(address: &str, backend: Backend) -> Result<Bar> {
 impl Guest {
     /// A guest on an open VF, its rings running and its link up.
     pub fn start(bar: Bar, kind: Kind, mac: Mac, rng: &mut SmallRng) -> Result<Self> {
-        let mut memory = Memory::new(MEMORY, IOVA)?;
+        let memory = Arc::new(Memory::new(MEMORY, IOVA)?);
         bar.device().map(&memory)?;
+        let ring = 8 * rng.random_range(4..=16);
+        Self::run(bar, memory, kind, mac, ring, rng)
+    }
+
+    /// The VF's device.
+    pub fn device(&self) -> &Arc<Device> {
+        self.driver.registers().device()
+    }
+}
+
+impl<R: Registers> Guest<R> {
+    /// A guest on a VF that has its memory, with rings of so many descriptors, and its link
+    /// up.
+    pub fn run(
+        registers: R,
+        memory: Arc<Memory>,
+        kind: Kind,
+        mac: Mac,
+        ring: u32,
+        rng: &mut SmallRng,
+    ) -> Result<Self> {
         let options = Options {
             kind,
             mac,
-            ring: 8 * rng.random_range(4..=16),
+            ring,
             head_write_back: kind == Kind::Dpdk && rng.random(),
         };
-        let mut driver = Driver::new(bar, &mut memory, options)?;
+        let mut driver = Driver::new(registers, &memory, options)?;
         // Nothing is received on further queues, so they begin anywhere.
         for queue in 1..driver.queues() {
-            driver.start_at(queue, rng.random_range(1..options.ring))?;
+            driver.start_at(queue, rng.random_range(1..ring))?;
         }
         driver.open(&memory, &VLANS)?;
         driver.wait_link()?;
@@ -66,11 +87,6 @@ impl Guest {
             driver,
             foreign: 0,
         })
-    }
-
-    /// The VF's device.
-    pub fn device(&self) -> &Arc<Device> {
-        self.driver.registers().device()
     }
 
     /// Posts up to `count` random packets to `to`, over all queues, with a
@@ -142,9 +158,9 @@ const THERE: u32 = 1;
 const BACK: u32 = 2;
 
 /// A guest and whom it talks to, and who sent what.
-pub struct Bench {
+pub struct Bench<R = Bar> {
     /// The guest that is moved.
-    pub guest: Guest,
+    pub guest: Guest<R>,
     /// The one it talks to; without one it talks to itself, across the switch.
     pub peer: Option<Guest>,
     /// From the guest to the peer.
@@ -155,9 +171,9 @@ pub struct Bench {
     pub rng: SmallRng,
 }
 
-impl Bench {
+impl<R: Registers> Bench<R> {
     /// Guests that have not sent anything yet.
-    pub fn new(guest: Guest, peer: Option<Guest>, rng: SmallRng) -> Self {
+    pub fn new(guest: Guest<R>, peer: Option<Guest>, rng: SmallRng) -> Self {
         Self {
             guest,
             peer,
@@ -169,7 +185,10 @@ impl Bench {
 
     /// The guest sends so many packets, or what fits of them.
     pub fn send_there(&mut self, count: u32, lossy: bool) -> Result<u32> {
-        let to = self.peer.as_ref().unwrap_or(&self.guest).driver.mac();
+        let to = match &self.peer {
+            Some(peer) => peer.driver.mac(),
+            None => self.guest.driver.mac(),
+        };
         self.guest
             .send(to, count, &mut self.there, lossy, &mut self.rng)
     }

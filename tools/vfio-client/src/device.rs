@@ -83,9 +83,21 @@ impl Device {
 
     /// Lets it decode its BARs and start DMA.
     pub fn enable(&self) -> Result<()> {
+        self.change_command(|command| command | COMMAND_MEMORY | COMMAND_MASTER)
+    }
+
+    /// Has it decode its BARs, or not.
+    pub fn set_decoding(&self, on: bool) -> Result<()> {
+        self.change_command(|command| match on {
+            true => command | COMMAND_MEMORY,
+            false => command & !COMMAND_MEMORY,
+        })
+    }
+
+    fn change_command(&self, change: impl Fn(u16) -> u16) -> Result<()> {
         let mut bytes = [0; 2];
         self.read(&self.config, COMMAND, &mut bytes)?;
-        let command = u16::from_le_bytes(bytes) | COMMAND_MEMORY | COMMAND_MASTER;
+        let command = change(u16::from_le_bytes(bytes));
         self.write(&self.config, COMMAND, &command.to_le_bytes())
     }
 

@@ -54,7 +54,7 @@ pub struct Driver<R> {
 
 impl<R: Registers> Driver<R> {
     /// Takes what it needs of `memory`; no register is touched.
-    pub fn new(registers: R, memory: &mut Memory, options: Options) -> Result<Self> {
+    pub fn new(registers: R, memory: &Memory, options: Options) -> Result<Self> {
         let count = options.kind.queues();
         let queue = |index: u32| {
             Ok(Queue {
@@ -87,6 +87,19 @@ impl<R: Registers> Driver<R> {
     /// Queues each way.
     pub fn queues(&self) -> u32 {
         self.options.kind.queues()
+    }
+
+    /// Rings as they were made, for [`open`](Self::open) after something has reset the
+    /// function. What has not been sent or received by then never is.
+    pub fn restart(&mut self) {
+        for queue in &mut self.queues {
+            for lane in [&mut queue.rx, &mut queue.tx] {
+                (lane.clean, lane.fill) = (0, 0);
+            }
+            queue.contexts = [None; 2];
+            queue.latest = 1;
+            queue.pending.clear();
+        }
     }
 
     /// Goes on with another VF's registers; gives back those it had.
@@ -385,14 +398,14 @@ mod tests {
     const MAC: Mac = [2, 0, 0, 0, 0, 1];
 
     fn driver(kind: Kind) -> (Memory, Driver<Plain>) {
-        let mut memory = Memory::new(1 << 20, 0x100_0000).unwrap();
+        let memory = Memory::new(1 << 20, 0x100_0000).unwrap();
         let options = Options {
             kind,
             mac: MAC,
             ring: 8,
             head_write_back: false,
         };
-        let driver = Driver::new(Plain::default(), &mut memory, options).unwrap();
+        let driver = Driver::new(Plain::default(), &memory, options).unwrap();
         (memory, driver)
     }
 

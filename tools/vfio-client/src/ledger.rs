@@ -22,6 +22,8 @@ struct Entry {
 pub struct Ledger {
     source: u32,
     entries: BTreeMap<Id, Entry>,
+    /// How many have not come that must.
+    missing: usize,
     wrong: Vec<String>,
 }
 
@@ -59,6 +61,7 @@ impl Ledger {
             came: 0,
         };
         self.entries.insert(id, entry);
+        self.missing += usize::from(!may_be_lost);
         id
     }
 
@@ -70,6 +73,9 @@ impl Ledger {
             return;
         };
         entry.came += 1;
+        if entry.came == 1 && !entry.may_be_lost {
+            self.missing -= 1;
+        }
         if entry.came > 1 {
             self.wrong
                 .push(format!("packet {} came {} times", id.number, entry.came));
@@ -84,10 +90,7 @@ impl Ledger {
 
     /// How many packets are missing that must not be.
     pub fn missing(&self) -> usize {
-        self.entries
-            .values()
-            .filter(|entry| entry.came == 0 && !entry.may_be_lost)
-            .count()
+        self.missing
     }
 
     /// The sum.
@@ -125,6 +128,7 @@ mod tests {
         assert_eq!(ledger.missing(), 2);
         ledger.came(first, None);
         ledger.came(second, Some(5));
+        assert_eq!(ledger.missing(), 0);
         let balance = ledger.balance();
         assert_eq!((balance.sent, balance.came, balance.lost), (3, 2, 1));
         assert!(balance.wrong.is_empty());
@@ -137,6 +141,7 @@ mod tests {
         ledger.next(None, false);
         ledger.came(first, Some(1));
         ledger.came(first, None);
+        assert_eq!(ledger.missing(), 1);
         ledger.came(
             Id {
                 source: 4,

@@ -7,6 +7,7 @@
 mod abi;
 pub mod bench;
 pub mod commands;
+pub mod crooked;
 pub mod descriptor;
 pub mod device;
 pub mod dirty;
@@ -24,6 +25,7 @@ pub mod region;
 pub mod registers;
 pub mod ring;
 pub mod snapshot;
+pub mod trapped;
 pub mod truth;
 pub mod vm;
 

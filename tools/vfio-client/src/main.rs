@@ -73,6 +73,10 @@ enum Command {
     },
     /// Hold what a VF really writes against what the kernel reports of it
     Truth(commands::truth::Options),
+    /// Switch the trap on and off while packets flow
+    Switch(commands::switch::Options),
+    /// Be a hostile guest while its doorbells are trapped
+    Hostile(commands::hostile::Options),
     /// Load forged streams: each is refused, or valid
     Forged {
         /// The VF whose stream is forged
@@ -113,6 +117,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
             common,
         } => commands::roundtrip::run(&from, &to, peer.as_deref(), rounds, save.as_deref(), common),
         Command::Truth(options) => commands::truth::run(&options),
+        Command::Switch(options) => commands::switch::run(&options),
+        Command::Hostile(options) => commands::hostile::run(&options),
         Command::Forged {
             source,
             target,

@@ -4,6 +4,7 @@
 //! virtual address, and changed by them at any time.
 
 use crate::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 use vm_memory::{
     mmap::MmapRegion,
     volatile_memory::VolatileMemory,
@@ -18,7 +19,7 @@ pub const PAGE: u64 = 4096;
 pub struct Memory {
     region: MmapRegion,
     iova: u64,
-    used: u64,
+    used: AtomicU64,
 }
 
 /// A piece of a [`Memory`], named by its I/O virtual address.
@@ -51,7 +52,7 @@ impl Memory {
         Ok(Self {
             region,
             iova,
-            used: 0,
+            used: AtomicU64::new(0),
         })
     }
 
@@ -71,19 +72,20 @@ impl Memory {
     }
 
     /// A piece that nobody has yet, from a page's start.
-    pub fn take(&mut self, size: u64) -> Result<Piece> {
-        let end = self
-            .used
-            .checked_add(size)
-            .and_then(|end| end.checked_next_multiple_of(PAGE))
-            .filter(|&end| end <= self.size())
-            .ok_or_else(|| fault("it is used up"))?;
-        let piece = Piece {
-            iova: self.iova + self.used,
-            size,
+    pub fn take(&self, size: u64) -> Result<Piece> {
+        let end = |used: u64| {
+            used.checked_add(size)
+                .and_then(|end| end.checked_next_multiple_of(PAGE))
+                .filter(|&end| end <= self.size())
         };
-        self.used = end;
-        Ok(piece)
+        let used = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, end)
+            .map_err(|_| fault("it is used up"))?;
+        Ok(Piece {
+            iova: self.iova + used,
+            size,
+        })
     }
 
     fn slice(&self, iova: u64, size: usize) -> Result<VolatileSlice<'_>> {
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn pieces_are_apart_and_within() {
-        let mut memory = Memory::new(4 * 4096, 0x10_0000).unwrap();
+        let memory = Memory::new(4 * 4096, 0x10_0000).unwrap();
         let first = memory.take(100).unwrap();
         let second = memory.take(4097).unwrap();
         assert_eq!(first.iova, 0x10_0000);

@@ -58,7 +58,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// A ring of `size` descriptors, at its start.
-    pub(crate) fn new(memory: &mut Memory, size: u32) -> Result<Self> {
+    pub(crate) fn new(memory: &Memory, size: u32) -> Result<Self> {
         Ok(Self {
             ring: Ring(size),
             descriptors: memory.take(u64::from(size * descriptor::SIZE))?,

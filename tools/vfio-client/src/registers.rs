@@ -50,6 +50,16 @@ pub trait Registers {
     }
 }
 
+impl<R: Registers> Registers for Arc<R> {
+    fn read(&self, offset: u32) -> Result<u32> {
+        (**self).read(offset)
+    }
+
+    fn write(&self, offset: u32, value: u32) -> Result<()> {
+        (**self).write(offset, value)
+    }
+}
+
 /// Names of registers, as the 82576's data sheet has them (NIC facts, section 1).
 pub mod reg {
     #![allow(missing_docs)]

@@ -13,34 +13,86 @@ use crate::{
 };
 use kvm_bindings::kvm_segment;
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+    },
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-/// Where the code is, and behind it the stores that it is to do.
+/// Where the code is, and behind it, for each processor, the stores that it is to do.
 const CODE: u64 = 0x1000;
 const STORES: u64 = CODE + PAGE;
+/// Most processors.
+const PROCESSORS: usize = 8;
 /// Where BAR 0 is for the guest: above all memory.
 const BAR: u64 = 0xe000_0000;
+/// Where it may be instead, so that it can be moved.
+const OTHER_BAR: u64 = 0xd000_0000;
 const BAR_SIZE: u64 = 0x4000;
 /// The port that the code writes to when it has done them.
 const DONE: u16 = 0x10;
+/// How long a store may be refused.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// 32-bit code: does the stores that the page at [`STORES`] holds, a count and
-/// then pairs of address and value; says so; and begins again.
-const PROGRAM: [u8; 31] = [
-    0xbe, 0x00, 0x20, 0x00, 0x00, // start: mov esi, STORES
+/// 32-bit code: does the stores that the page at `ebp` holds, a count and then entries of
+/// address, width and value; says so; and begins again.
+const PROGRAM: [u8; 64] = [
+    0x89, 0xee, //                  start: mov esi, ebp
     0x8b, 0x0e, //                  mov ecx, [esi]
     0x83, 0xc6, 0x08, //            add esi, 8
     0x85, 0xc9, //            next: test ecx, ecx
-    0x74, 0x0d, //                  jz done
+    0x74, 0x31, //                  jz done
     0x8b, 0x1e, //                  mov ebx, [esi]
-    0x8b, 0x46, 0x04, //            mov eax, [esi + 4]
+    0x8b, 0x56, 0x04, //            mov edx, [esi + 4]
+    0x8b, 0x46, 0x08, //            mov eax, [esi + 8]
+    0x80, 0xfa, 0x01, //            cmp dl, 1
+    0x74, 0x0e, //                  je byte
+    0x80, 0xfa, 0x02, //            cmp dl, 2
+    0x74, 0x0d, //                  je word
+    0x80, 0xfa, 0x08, //            cmp dl, 8
+    0x74, 0x0d, //                  je quad
     0x89, 0x03, //                  mov [ebx], eax
-    0x83, 0xc6, 0x08, //            add esi, 8
+    0xeb, 0x10, //                  jmp step
+    0x88, 0x03, //            byte: mov [ebx], al
+    0xeb, 0x0c, //                  jmp step
+    0x66, 0x89, 0x03, //      word: mov [ebx], ax
+    0xeb, 0x07, //                  jmp step
+    0x0f, 0x6f, 0x46, 0x08, //quad: movq mm0, [esi + 8]
+    0x0f, 0x7f, 0x03, //            movq [ebx], mm0
+    0x83, 0xc6, 0x10, //      step: add esi, 16
     0x49, //                        dec ecx
-    0xeb, 0xef, //                  jmp next
+    0xeb, 0xcb, //                  jmp next
     0xe6, 0x10, //            done: out DONE, al
-    0xeb, 0xe1, //                  jmp start
+    0xeb, 0xc0, //                  jmp start
 ];
+
+/// One store of a processor's to a register.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Store {
+    /// Where in BAR 0.
+    pub offset: u32,
+    /// Bytes: 1, 2, 4 or 8.
+    pub width: u32,
+    /// What is stored.
+    pub value: u64,
+}
+
+impl Store {
+    /// As drivers do it.
+    pub fn word(offset: u32, value: u32) -> Self {
+        Self {
+            offset,
+            width: 4,
+            value: value.into(),
+        }
+    }
+}
+
+/// Most stores that a processor does at once.
+pub const MOST_STORES: usize = (PAGE as usize - 8) / 16;
 
 fn fault(what: impl std::fmt::Display) -> Error {
     Error::Wrong(format!("the VM: {what}"))
@@ -61,18 +113,24 @@ fn flat(selector: u16, type_: u8) -> kvm_segment {
     }
 }
 
+/// Where the stores of a processor are.
+fn stores_of(processor: usize) -> u64 {
+    STORES + processor as u64 * PAGE
+}
+
 /// Sets a processor up to run [`PROGRAM`], without paging.
-fn prepare(processor: &VcpuFd) -> Result<(), kvm_ioctls::Error> {
+fn prepare(processor: &VcpuFd, stores: u64) -> Result<(), kvm_ioctls::Error> {
     let mut special = processor.get_sregs()?;
     special.cs = flat(8, 0xb);
     for segment in [&mut special.ds, &mut special.es, &mut special.ss] {
         *segment = flat(16, 3);
     }
-    // Protected mode.
-    special.cr0 |= 1;
+    // Protected mode, and MMX instructions are there.
+    special.cr0 = (special.cr0 | 1) & !0xc;
     processor.set_sregs(&special)?;
     let mut general = processor.get_regs()?;
     general.rip = CODE;
+    general.rbp = stores;
     general.rflags = 2;
     processor.set_regs(&general)
 }
@@ -87,7 +145,8 @@ impl Vm {
     /// A VM with its code.
     pub fn new() -> Result<Self> {
         let mut vm = kvm::Vm::new().context("a VM (is kvm_amd or kvm_intel loaded?)")?;
-        let stores = Memory::new(2 * PAGE as usize, CODE)?;
+        let size = (1 + PROCESSORS) * PAGE as usize;
+        let stores = Memory::new(size, CODE)?;
         stores.write(CODE, &PROGRAM)?;
         let stores = Arc::new(stores);
         vm.add_memory(stores.clone()).context("the VM's code")?;
@@ -101,67 +160,150 @@ impl Vm {
     }
 
     /// The guest's registers and memory in place, and a processor to write them.
-    pub fn start(mut self, bar: Bar, memory: Arc<Memory>) -> Result<VmBar> {
+    pub fn start(self, bar: Bar, memory: Arc<Memory>) -> Result<VmBar> {
+        self.start_with(bar, memory, 1)
+    }
+
+    /// As [`start`](Self::start), with so many processors, eight at most.
+    pub fn start_with(mut self, bar: Bar, memory: Arc<Memory>, processors: usize) -> Result<VmBar> {
         self.vm.add_memory(memory).context("the guest's memory")?;
+        let mut slots = Vec::new();
         for (offset, mapping) in bar.mapped() {
+            slots.push((self.vm.slots(), offset));
             self.vm
                 .add_device(BAR + offset, mapping)
                 .context(format!("BAR 0 from {offset:#x} on for the guest"))?;
         }
-        let processor = self.vm.processor(0).context("a processor")?;
-        prepare(&processor).map_err(fault)?;
+        let mut cpus = Vec::new();
+        for index in 0..processors.clamp(1, PROCESSORS) {
+            let processor = self.vm.processor(index as u64).context("a processor")?;
+            prepare(&processor, stores_of(index)).map_err(fault)?;
+            cpus.push(Mutex::new(processor));
+        }
         Ok(VmBar {
+            cpus,
+            next: AtomicUsize::new(0),
+            base: AtomicU64::new(BAR),
+            slots,
             bar,
-            cpu: Mutex::new(processor),
             vm: self,
         })
     }
 }
 
 /// BAR 0 of a VM's device: the queues' registers are written by the VM's
-/// processor, everything else as by the VMM.
+/// processors, everything else as by the VMM.
 pub struct VmBar {
-    // Dropped first: the processor, then the VM with its mappings.
-    cpu: Mutex<VcpuFd>,
+    // Dropped first: the processors, then the VM with its mappings.
+    cpus: Vec<Mutex<VcpuFd>>,
     vm: Vm,
+    /// Which processor is to store next.
+    next: AtomicUsize,
+    /// Where the guest has it.
+    base: AtomicU64,
+    /// Memory slots with a part of it, and which part.
+    slots: Vec<(usize, u64)>,
     bar: Bar,
 }
 
 impl VmBar {
-    /// Has the processor write registers, one after the other.
-    fn store(&self, stores: &[(u32, u32)]) -> Result<()> {
-        let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
-        let pairs = stores
-            .iter()
-            .map(|&(offset, value)| (BAR + u64::from(offset), value));
-        let count = stores.len() as u64;
-        let mut page = count.to_le_bytes().to_vec();
-        for (address, value) in pairs {
+    /// The processor that the driver leaves to others, if there is more than one.
+    pub fn spare(&self) -> Option<usize> {
+        self.cpus.len().checked_sub(1).filter(|&last| last > 0)
+    }
+
+    /// The driver's stores, by each processor in turn.
+    fn store(&self, stores: &[Store]) -> Result<()> {
+        let drivers = self.spare().unwrap_or(1);
+        let index = self.next.fetch_add(1, Ordering::Relaxed) % drivers;
+        self.store_on(index, stores)
+    }
+
+    /// Has a processor write registers, one after the other, [`MOST_STORES`] at most.
+    pub fn store_on(&self, processor: usize, stores: &[Store]) -> Result<()> {
+        let cpu = self
+            .cpus
+            .get(processor)
+            .ok_or_else(|| fault(format!("no processor {processor}")))?;
+        let mut cpu = cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        let base = self.base.load(Ordering::Relaxed);
+        let mut page = (stores.len() as u64).to_le_bytes().to_vec();
+        for store in stores {
+            let address = base + u64::from(store.offset);
             page.extend(address.to_le_bytes().into_iter().take(4));
-            page.extend(value.to_le_bytes());
+            page.extend(store.width.to_le_bytes());
+            page.extend(store.value.to_le_bytes());
         }
-        self.vm.stores.write(STORES, &page)?;
+        self.vm.stores.write(stores_of(processor), &page)?;
+        let end = Instant::now() + PATIENCE;
         loop {
             match cpu.run() {
                 Ok(VcpuExit::IoOut(DONE, _)) => return Ok(()),
                 // As any VMM does with what no memory slot took.
                 Ok(VcpuExit::MmioWrite(address, bytes)) => {
-                    let offset = address
-                        .checked_sub(BAR)
-                        .filter(|&offset| offset < BAR_SIZE)
-                        .ok_or_else(|| fault(format!("a store to {address:#x}")))?;
                     let mut held = [0; 8];
                     let held = held
                         .get_mut(..bytes.len())
                         .ok_or_else(|| fault("a store of more than eight bytes"))?;
                     held.copy_from_slice(bytes);
-                    self.bar.write_by_file(offset, held)?;
+                    self.emulate(address, held)?;
                 }
                 Ok(exit) => return Err(fault(format!("{exit:?}"))),
                 Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
+                // The device does not decode its BAR now.
+                Err(error) if error.errno() == libc::EFAULT && Instant::now() < end => {
+                    sleep(Duration::from_millis(1));
+                }
                 Err(error) => return Err(fault(error)),
             }
         }
+    }
+
+    /// A store that KVM hands to the VMM: to where the BAR is; elsewhere nobody takes it.
+    fn emulate(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        let offset = address.checked_sub(self.base.load(Ordering::Relaxed));
+        match offset.filter(|&offset| offset < BAR_SIZE) {
+            Some(offset) => self.bar.write_by_file(offset, bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn move_slots(&self, base: Option<u64>) -> Result<()> {
+        for &(slot, offset) in &self.slots {
+            self.vm
+                .vm
+                .place(slot, base.map(|base| base + offset))
+                .context("moving BAR 0 in the guest")?;
+        }
+        Ok(())
+    }
+
+    /// The guest has its BAR no longer, and then again, at the same address or at another.
+    /// Processors may run.
+    pub fn remap(&self, elsewhere: bool) -> Result<()> {
+        let old = self.base.load(Ordering::Relaxed);
+        let new = match (elsewhere, old) {
+            (false, _) => old,
+            (true, BAR) => OTHER_BAR,
+            (true, _) => BAR,
+        };
+        self.move_slots(None)?;
+        self.base.store(new, Ordering::Relaxed);
+        self.move_slots(Some(new))
+    }
+
+    /// As when a guest switches the decoding of its BARs off, and on again after a pause.
+    pub fn blink(&self, pause: Duration) -> Result<()> {
+        self.move_slots(None)?;
+        self.bar.device().set_decoding(false)?;
+        sleep(pause);
+        self.bar.device().set_decoding(true)?;
+        self.move_slots(Some(self.base.load(Ordering::Relaxed)))
+    }
+
+    /// The VM ends before its device is closed.
+    pub fn end_vm(self) -> Bar {
+        self.bar
     }
 }
 
@@ -177,6 +319,26 @@ pub enum GuestBar {
 }
 
 impl GuestBar {
+    /// The VM, if there is one.
+    pub fn vm(&self) -> Option<&VmBar> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Vm(vm) => Some(vm),
+        }
+    }
+
+    /// Has a processor store, or the VMM where there is none.
+    pub fn stores(&self, processor: usize, stores: &[Store]) -> Result<()> {
+        match self {
+            Self::Vm(vm) => vm.store_on(processor, stores),
+            Self::Plain(bar) => stores.iter().try_for_each(|store| {
+                let bytes = store.value.to_le_bytes();
+                let width = usize::try_from(store.width).unwrap_or(0).min(bytes.len());
+                bar.write_by_file(store.offset.into(), bytes.get(..width).unwrap_or(&[]))
+            }),
+        }
+    }
+
     fn bar(&self) -> &Bar {
         match self {
             Self::Plain(bar) => bar,
@@ -197,7 +359,7 @@ impl Registers for GuestBar {
 
     fn write(&self, offset: u32, value: u32) -> Result<()> {
         match self {
-            Self::Vm(vm) if QUEUES.contains(&offset) => vm.store(&[(offset, value)]),
+            Self::Vm(vm) if QUEUES.contains(&offset) => vm.store(&[Store::word(offset, value)]),
             _ => self.bar().write(offset, value),
         }
     }

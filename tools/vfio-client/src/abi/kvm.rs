@@ -16,7 +16,14 @@ pub(crate) struct Vm {
     vm: VmFd,
     vfio: DeviceFd,
     // Outlive the VM: fields are dropped in order.
-    slots: Vec<Arc<dyn Any + Send + Sync>>,
+    slots: Vec<Slot>,
+}
+
+/// What is behind addresses of the guest.
+struct Slot {
+    address: u64,
+    size: u64,
+    _backing: Arc<dyn Any + Send + Sync>,
 }
 
 fn os(error: kvm_ioctls::Error) -> io::Error {
@@ -59,21 +66,37 @@ impl Vm {
         size: u64,
         backing: Arc<dyn Any + Send + Sync>,
     ) -> io::Result<()> {
-        let slot = u32::try_from(self.slots.len())
-            .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let slot = self.slots.len();
+        self.slots.push(Slot {
+            address,
+            size,
+            _backing: backing,
+        });
+        self.place(slot, Some(guest))
+    }
+
+    /// Puts slot number `slot` at a guest's address, or takes it away from where it is.
+    /// Processors may run.
+    pub(crate) fn place(&self, slot: usize, guest: Option<u64>) -> io::Result<()> {
+        let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+        let number = u32::try_from(slot).map_err(|_| invalid())?;
+        let slot = self.slots.get(slot).ok_or_else(invalid)?;
         let region = kvm_userspace_memory_region {
-            slot,
-            guest_phys_addr: guest,
-            memory_size: size,
-            userspace_addr: address,
+            slot: number,
+            guest_phys_addr: guest.unwrap_or(0),
+            memory_size: guest.map_or(0, |_| slot.size),
+            userspace_addr: slot.address,
             flags: 0,
         };
-        // SAFETY: `address` and `size` are a mapping that `backing` keeps, and
-        // `self` keeps `backing` for as long as the VM. Nobody has references
-        // into it: all access is volatile.
-        unsafe { self.vm.set_user_memory_region(region) }.map_err(os)?;
-        self.slots.push(backing);
-        Ok(())
+        // SAFETY: `address` and `size` are a mapping that the slot's backing keeps, and
+        // `self` keeps that for as long as the VM. Nobody has references into it: all
+        // access is volatile.
+        unsafe { self.vm.set_user_memory_region(region) }.map_err(os)
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// Memory, at the address that devices know it by.

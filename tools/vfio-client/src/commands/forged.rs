@@ -2,16 +2,14 @@
 
 //! Forged streams into the kernel's loader: an error each time, or a valid load.
 
-use super::{mac, roundtrip::require_migration, Common};
+use super::{mac, neighbour::Neighbour, roundtrip::require_migration, Common};
 use crate::{
     bench::{open, Bench, Guest},
     device::Device,
-    driver::Kind,
     error::{Error, Result},
     migration::{self, Saving, State},
     mutate::{self, CLAIMS},
     registers::{reg, Bar, Registers},
-    snapshot::Snapshot,
 };
 use rand::{rngs::SmallRng, SeedableRng};
 use serde_json::{json, Value};
@@ -96,44 +94,6 @@ fn recover(device: &Device) -> Result<()> {
     }
 }
 
-/// The VF beside: its registers, its address, its packets.
-struct Neighbour {
-    bench: Bench,
-    registers: Snapshot,
-}
-
-impl Neighbour {
-    fn start(address: &str, common: Common) -> Result<Self> {
-        let mut rng = SmallRng::seed_from_u64(common.seed);
-        let bar = open(address, common.backend)?;
-        let mut bench = Bench::new(Guest::start(bar, Kind::Igbvf, mac(2), &mut rng)?, None, rng);
-        bench.traffic(3)?;
-        let registers = Snapshot::take(bench.guest.driver.registers())?;
-        Ok(Self { bench, registers })
-    }
-
-    /// Nothing has changed since the last look, and packets come. The address of
-    /// a VF that resumes is announced to all, so its neighbour receives something.
-    fn judge(&mut self) -> Result<()> {
-        let now = Snapshot::take(self.bench.guest.driver.registers())?;
-        let mut differences = self.registers.differences(&now);
-        differences.retain(|line| !line.starts_with("RDH0:"));
-        if !differences.is_empty() {
-            return Err(Error::Wrong(format!(
-                "the neighbour changed: {differences:?}"
-            )));
-        }
-        self.bench.receive()?;
-        self.bench.traffic(1)?;
-        self.registers = Snapshot::take(self.bench.guest.driver.registers())?;
-        let wrong = self.bench.there.balance().wrong;
-        if !wrong.is_empty() {
-            return Err(Error::Wrong(format!("the neighbour's packets: {wrong:?}")));
-        }
-        Ok(())
-    }
-}
-
 /// `vfclient forged`
 pub fn run(
     from: &str,
@@ -144,7 +104,7 @@ pub fn run(
 ) -> Result<Value> {
     let (stream, guest) = valid_stream(from, common)?;
     let mut neighbour = neighbour
-        .map(|address| Neighbour::start(address, common))
+        .map(|address| Neighbour::start(address, common.backend, common.seed))
         .transpose()?;
     let bar = open(to, common.backend)?;
     bar.device().map(&guest.memory)?;

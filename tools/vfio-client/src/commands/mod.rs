@@ -3,8 +3,11 @@
 //! What `vfclient` can do; each command answers with JSON.
 
 pub mod forged;
+pub mod hostile;
 pub mod info;
+mod neighbour;
 pub mod roundtrip;
+pub mod switch;
 pub mod traffic;
 pub mod truth;
 

@@ -94,7 +94,8 @@ impl Guest {
     }
 }
 
-const GUEST: [u8; 6] = [2, 0, 0, 0, 0xfe, 1];
+/// The address that a [`Peer`] sends to.
+pub const GUEST: [u8; 6] = [2, 0, 0, 0, 0xfe, 1];
 const PEER: [u8; 6] = [2, 0, 0, 0, 0xfe, 2];
 
 /// Whom the packets come from.
@@ -116,6 +117,11 @@ impl Peer {
         port.open(plan, false, rng)?;
         port.wait_link()?;
         Ok(Self(port))
+    }
+
+    /// Sends packets of any size to the guest, or as many as fit.
+    pub fn send(&mut self, count: u32, rng: &mut SmallRng) -> Result<()> {
+        self.0.send(count, rng)
     }
 
     /// As a driver's close.

@@ -15,6 +15,9 @@
 #include "igb_rs_shim.h"
 
 MODULE_VERSION(VFM_VERSION);
+#ifdef VFM_FAULTS
+MODULE_INFO(faults, "1");
+#endif
 
 const size_t igb_rs_sizeof_net_device = sizeof(struct net_device);
 const size_t igb_rs_sizeof_net_device_ops = sizeof(struct net_device_ops);

@@ -9,6 +9,8 @@ pub(crate) mod codec;
 mod codec_tests;
 pub(crate) mod compare;
 pub(crate) mod contexts;
+#[cfg(any(test, vfm_faults))]
+mod faults;
 pub(crate) mod fields;
 pub(crate) mod guest;
 pub(crate) mod queues;

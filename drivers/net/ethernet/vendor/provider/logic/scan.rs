@@ -10,6 +10,8 @@
 //! ring once more than it must, and positions beyond the end of the ring are those of a
 //! device that does nothing.
 
+#[cfg(vfm_faults)]
+use super::faults::Faults;
 use super::{
     contexts::{
         Descriptor,
@@ -167,6 +169,8 @@ pub(crate) struct RxScan {
     tail: u16,
     /// What the descriptor before `head` was.
     before: Before,
+    #[cfg(vfm_faults)]
+    faults: Faults,
 }
 
 impl RxScan {
@@ -184,6 +188,8 @@ impl RxScan {
             head,
             tail,
             before: Before::Unknown,
+            #[cfg(vfm_faults)]
+            faults: Faults::default(),
         };
         scan.harvest(head, ring.distance(head, tail), slots, guest)?;
         Ok(scan)
@@ -227,12 +233,24 @@ impl RxScan {
                 let (buffers, this) = self.ring.shape.written(posted, now, self.before);
                 self.before = this;
                 for buffer in buffers.into_iter().flatten() {
-                    mark(guest, buffer);
+                    self.mark_buffer(buffer, guest);
                 }
             }
             self.mark_ring(at, run, guest);
         }
         self.head = head;
+    }
+
+    #[cfg(not(vfm_faults))]
+    fn mark_buffer<G: Guest>(&self, buffer: (u64, u32), guest: &mut G) {
+        mark(guest, buffer);
+    }
+
+    #[cfg(vfm_faults)]
+    fn mark_buffer<G: Guest>(&mut self, buffer: (u64, u32), guest: &mut G) {
+        for part in self.faults.told(buffer) {
+            mark(guest, part);
+        }
     }
 
     fn mark_ring<G: Guest>(&self, first: u16, len: u16, guest: &mut G) {
