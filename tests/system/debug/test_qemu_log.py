@@ -4,31 +4,17 @@ with a container and with iommufd, and sends what the VF has written."""
 
 import pytest
 
-from conftest import MEDIATOR, SRC, Host
-from rigtest import pci
-from rigtest.guest import Guest
-from rigtest.net import peers
+from conftest import Host
 from rigtest.pci import wait_for
-from test_trap import FAST, INSIDE, PF, Trapped
+from rigtest.trapped import FAST, trapped_guest
 
 WAYS = {"container": ("", ()), "iommufd": ("iommufd=fd0", ("-object", "iommufd,id=fd0"))}
 
 
 @pytest.fixture(scope="module", params=WAYS)
 def trapped(request):
-    vfio, extra = WAYS[request.param]
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    pci.load_vfio_driver(MEDIATOR, SRC, "transport=kvm")
-    pci.load_kvm()
-    vf = host.make_vfs(host.nics[0], "igb_rs", 1)[0]
-    vf.bind(MEDIATOR)
-    with peers((host.nics[0].netdev, PF)) as (pf,):
-        with Guest("guest", vf=vf, vfio=vfio, extra=extra, ip=f"{INSIDE}/24") as guest:
-            guest.wait_up()
-            yield Trapped(vf, guest, pf)
-    host.clean()
+    with trapped_guest(Host(), *WAYS[request.param]) as ready:
+        yield ready
 
 
 def test_qemu_logs_and_the_trap_goes_with_it(trapped):
