@@ -268,7 +268,7 @@ def test_hooks_that_fail(device, vf, log):
     parameter("fail_errno", 28)
     assert outcome(lambda: log_start(device, RAM)) == "ENOSPC"
     assert channel(vf) == "none"
-    assert "beginning to log what the VF writes failed with ENOSPC" in log()
+    assert "beginning to log what the VF writes failed with " in log()
     parameter("fail", "")
     log_start(device, RAM)
     writes(device, (BASE, 1))
