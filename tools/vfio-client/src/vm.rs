@@ -300,11 +300,6 @@ impl VmBar {
         self.bar.device().set_decoding(true)?;
         self.move_slots(Some(self.base.load(Ordering::Relaxed)))
     }
-
-    /// The VM ends before its device is closed.
-    pub fn end_vm(self) -> Bar {
-        self.bar
-    }
 }
 
 /// The registers that guests write while they are trapped.

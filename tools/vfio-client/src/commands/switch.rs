@@ -327,6 +327,17 @@ pub fn run(options: &Options) -> Result<Value> {
     let bench = stage.bench();
     let (there, back) = (bench.there.balance(), bench.back.balance());
     bench.guest.driver.close()?;
+    let memory = bench.guest.memory.clone();
+    drop(bench);
+    let rings = stage.rings.load(Ordering::Relaxed);
+    if options.events && options.transport != Transport::Fixed {
+        let log = Log::begin(&device, options.channel, &memory, &mut rng)?;
+        // The VM ends before its device is closed.
+        drop(stage);
+        must(is_trapped(&options.device)?, "it is not trapped")?;
+        log.end(&device)?;
+        must(!is_trapped(&options.device)?, "it is still trapped")?;
+    }
     Ok(json!({
         "passed": cycles == options.cycles && there.wrong.is_empty() && back.wrong.is_empty(),
         "cycles": cycles,
@@ -335,7 +346,7 @@ pub fn run(options: &Options) -> Result<Value> {
         "there": balance(&there),
         "back": balance(&back),
         "trapped_writes": sums.trapped,
-        "spare_rings": stage.rings.load(Ordering::Relaxed),
+        "spare_rings": rings,
         "slowest_on_ms": sums.slowest_on.as_millis(),
         "slowest_off_ms": sums.slowest_off.as_millis(),
     }))

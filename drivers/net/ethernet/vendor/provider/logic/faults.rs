@@ -12,8 +12,8 @@ const PAGE: u64 = 4096;
 pub(crate) struct Faults {
     /// Pages since one was left out.
     count: u32,
-    /// The page of the last buffer.
-    last: Option<u64>,
+    /// The last two pages that are different: a buffer may go over the end of one.
+    recent: [Option<u64>; 2],
     /// The page that is left out.
     dropped: Option<u64>,
 }
@@ -23,8 +23,9 @@ impl Faults {
         if self.dropped == Some(page) {
             return true;
         }
-        if self.last != Some(page) {
-            self.last = Some(page);
+        if !self.recent.contains(&Some(page)) {
+            let [latest, _] = self.recent;
+            self.recent = [Some(page), latest];
             self.count += 1;
             if self.count == EVERY {
                 self.count = 0;
