@@ -26,6 +26,9 @@ ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
     "registry", "selftests", "two_pfs", "vf_settings")]
 # Logs for each transport and channel; `make truth` has many more.
 TRUTH_SEEDS = "5"
+QUICK_BENCH = ["harvest"]
+# Draws the bench's pictures.
+PLOTS = "python3-matplotlib"
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
@@ -160,7 +163,7 @@ def suites(part):
             return [Suite("check", ["scripts/check"], by_pattern(SUMMARY))]
         case "unit":
             return [Suite("unit", ["cargo", "test", "--offline", "--locked"], by_pattern(CARGO), cargo),
-                    pytest("tools", ["tests/unit"])]
+                    with_packages(pytest("tools", ["tests/unit"]), PLOTS)]
         case "fuzz":
             return [Suite("fuzz", ["scripts/fuzz", "--seconds", "15"], by_inputs)]
         case "kunit":
@@ -205,10 +208,14 @@ def suites(part):
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]
+        case "bench":
+            # One round of what is quick: that the bench works, not what it measures.
+            return [with_packages(Suite("bench", ["scripts/bench", "--rounds", "1", "--into", "build/test/bench",
+                                                  *QUICK_BENCH], by_pattern(SUMMARY)), PLOTS)]
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, tracking, guide, thorough")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, tracking, guide, bench, thorough")
 
 
 def flat(entries):
