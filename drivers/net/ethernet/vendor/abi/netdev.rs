@@ -251,7 +251,7 @@ impl NetDevice {
         unsafe { bindings::igb_rs_link_napi(self.as_raw(), u16::from(queue), none) };
     }
 
-    /// Lets the core send.
+    /// Lets the core send, what has waited first.
     pub(crate) fn start_queues(&self) {
         // SAFETY: Valid.
         unsafe { bindings::igb_rs_start_queues(self.as_raw()) };

@@ -48,8 +48,11 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// Counters of the interface that are no register's, with how they are found.
-const COUNTED: [(&str, fn(&Stats) -> u64); 9] = [
+/// How a counter is found.
+type Find = fn(&Stats) -> u64;
+
+/// Counters of the interface that are no register's.
+const COUNTED: [(&str, Find); 9] = [
     ("rx_errors", |stats| stats.rx_errors),
     ("tx_errors", |stats| stats.tx_errors),
     ("tx_dropped", |stats| stats.tx_dropped),
@@ -290,13 +293,21 @@ impl PortOperations for Netdev<'_> {
     }
 
     fn test(&self, offline: bool, results: &mut [u64; TESTS.len()]) {
-        let [register, eeprom, interrupt, _loopback, link] = results;
+        let [register, eeprom, interrupt, link] = results;
         let failed = |passed: bool| u64::from(!passed);
         *link = failed(self.port().link.lock().up().is_some());
         if !offline {
             return;
         }
         let port = self.port();
+        if port.pool.index() != 0 {
+            dev_warn!(
+                port.pdev,
+                "offline tests reset the port: write 0 to sriov_numvfs before\n"
+            );
+            *register = 1;
+            return;
+        }
         let interface = &self.interface;
         let tested = interface.while_closed(|| {
             *register = failed(diagnose::registers_hold(&port.bar));
