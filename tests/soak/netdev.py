@@ -8,6 +8,7 @@ ROUNDS = 300
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 OFFLOADS = ("tso", "gso", "gro", "sg", "tx", "rx", "rxvlan", "txvlan", "rxhash")
 RINGS = (80, 256, 4096, 512, 88)
+MOST_QUEUES = 8
 MTUS = (1500, 9000, 1280, 9216, 4000)
 
 
@@ -16,8 +17,7 @@ def change(peer, n):
     device = peer.netdev
     size, other = RINGS[n % len(RINGS)], RINGS[(n + 2) % len(RINGS)]
     peer("ethtool", "-G", device, "rx", size, "tx", other)
-    most = 2
-    peer("ethtool", "-L", device, "combined", 1 + n % most)
+    peer("ethtool", "-L", device, "combined", 1 + n % MOST_QUEUES)
     peer.ip("link", "set", device, "mtu", MTUS[n % len(MTUS)])
     offload = OFFLOADS[n % len(OFFLOADS)]
     peer("ethtool", "-K", device, offload, "off")

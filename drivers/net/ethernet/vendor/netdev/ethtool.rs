@@ -6,6 +6,7 @@ use super::{
     counters,
     moderation::Moderation,
     ops::Netdev,
+    queue::Queue,
     rss,
     settings::{
         self,
@@ -45,7 +46,10 @@ use kernel::{
         Write, //
     },
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
 };
 
 /// How a counter is found.
@@ -73,6 +77,15 @@ const OF_TX: [&str; 3] = ["packets", "bytes", "restart"];
 /// Counters of each receive queue.
 const OF_RX: [&str; 5] = ["packets", "bytes", "drops", "csum_err", "alloc_failed"];
 
+impl<'bound> Netdev<'bound> {
+    /// The queues that run, or would if the interface were up.
+    fn shown_queues(&self) -> &[Arc<Queue<'bound>>] {
+        let (count, _) = self.channels();
+        let queues = &self.interface.queues;
+        queues.get(..usize::from(count)).unwrap_or(queues)
+    }
+}
+
 /// Counters that are no queue's.
 const FIXED: usize = counters::SHOWN.len() + DRIVER.len() + COUNTED.len();
 
@@ -97,14 +110,14 @@ impl EthtoolOperations for Netdev<'_> {
     }
 
     fn count_counters(&self) -> usize {
-        FIXED + self.interface.queues.len() * (OF_TX.len() + OF_RX.len())
+        FIXED + self.shown_queues().len() * (OF_TX.len() + OF_RX.len())
     }
 
     fn name_counter(&self, index: usize, to: &mut Name<'_>) -> fmt::Result {
         let Some(left) = index.checked_sub(FIXED) else {
             return to.write_str(fixed_name(index));
         };
-        let of_tx = self.interface.queues.len() * OF_TX.len();
+        let of_tx = self.shown_queues().len() * OF_TX.len();
         let (way, names, left) = match left.checked_sub(of_tx) {
             None => ("tx", OF_TX.as_slice(), left),
             Some(left) => ("rx", OF_RX.as_slice(), left),
@@ -135,13 +148,13 @@ impl EthtoolOperations for Netdev<'_> {
         for (_, count) in &COUNTED {
             put(count(&stats));
         }
-        for queue in &self.interface.queues {
+        for queue in self.shown_queues() {
             let counts = &queue.poller().counts;
             put(counts.tx_packets.load(Relaxed));
             put(counts.tx_bytes.load(Relaxed));
             put(counts.tx_restarts.load(Relaxed));
         }
-        for queue in &self.interface.queues {
+        for queue in self.shown_queues() {
             let counts = &queue.poller().counts;
             put(counts.rx_packets.load(Relaxed));
             put(counts.rx_bytes.load(Relaxed));
