@@ -19,6 +19,7 @@ mod abi {
     mod migration;
     pub(crate) mod napi;
     pub(crate) mod netdev;
+    mod netdev_queues;
     pub(crate) mod netdev_vf;
     pub(crate) mod page_pool;
     pub(crate) mod pci;

@@ -39,7 +39,7 @@ pub(crate) trait EthtoolOperations: QueueOperations + PortOperations {
     /// The bus address of the device.
     fn bus_info(&self) -> &CStr;
 
-    /// How many counters there are; changes with nothing.
+    /// How many counters there are; changes with the number of queues.
     fn count_counters(&self) -> usize;
 
     /// Writes the name of counter `index`, of up to 31 bytes.

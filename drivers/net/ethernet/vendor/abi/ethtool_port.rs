@@ -29,11 +29,10 @@ pub(crate) struct Pause {
 }
 
 /// Tests of a port; a number each, 0 for passed. The names are igb's.
-pub(crate) const TESTS: [&str; 5] = [
+pub(crate) const TESTS: [&str; 4] = [
     "Register test  (offline)",
     "Eeprom test    (offline)",
     "Interrupt test (offline)",
-    "Loopback test  (offline)",
     "Link test   (on/offline)",
 ];
 

@@ -233,6 +233,18 @@ unsafe extern "C" fn get_rxfh_indir_size<T: Operations>(dev: *mut bindings::net_
 const TOEPLITZ: u8 = 1;
 const NO_CHANGE: u8 = 0;
 
+/// `count` values; [`None`] if there are none.
+///
+/// # Safety
+///
+/// `start` must be NULL, or as many values may be read and written there for `'a`.
+unsafe fn slice_mut<'a, V>(start: *mut V, count: usize) -> Option<&'a mut [V]> {
+    (!start.is_null()).then(|| {
+        // SAFETY: By contract.
+        unsafe { core::slice::from_raw_parts_mut(start, count) }
+    })
+}
+
 /// Entries and bytes that a slice may have, of a size that C tells.
 fn count(size: u32) -> usize {
     usize::try_from(size).unwrap_or(0)
@@ -250,11 +262,7 @@ unsafe extern "C" fn get_rxfh<T: Operations>(
     hash.hfunc = TOEPLITZ;
     let (entries, bytes) = (count(ops.table_size()), count(ops.key_size()));
     // SAFETY: What the caller asks for it has room for, of the sizes that it was told.
-    let table = (!hash.indir.is_null())
-        .then(|| unsafe { core::slice::from_raw_parts_mut(hash.indir, entries) });
-    // SAFETY: As above.
-    let key =
-        (!hash.key.is_null()).then(|| unsafe { core::slice::from_raw_parts_mut(hash.key, bytes) });
+    let (table, key) = unsafe { (slice_mut(hash.indir, entries), slice_mut(hash.key, bytes)) };
     ops.hash(table, key);
     0
 }
@@ -275,11 +283,8 @@ unsafe extern "C" fn set_rxfh<T: Operations>(
         }
         let (entries, bytes) = (count(ops.table_size()), count(ops.key_size()));
         // SAFETY: What the caller gives is of the sizes that it was told.
-        let table = (!hash.indir.is_null())
-            .then(|| unsafe { core::slice::from_raw_parts(hash.indir.cast_const(), entries) });
-        // SAFETY: As above.
-        let key = (!hash.key.is_null())
-            .then(|| unsafe { core::slice::from_raw_parts(hash.key.cast_const(), bytes) });
+        let (table, key) = unsafe { (slice_mut(hash.indir, entries), slice_mut(hash.key, bytes)) };
+        let (table, key) = (table.as_deref(), key.as_deref());
         ops.set_hash(table, key).map(|()| 0)
     })
 }

@@ -108,7 +108,7 @@ bool igb_rs_carrier_ok(const struct net_device *dev)
 
 void igb_rs_start_queues(struct net_device *dev)
 {
-	netif_tx_start_all_queues(dev);
+	netif_tx_wake_all_queues(dev);
 }
 
 void igb_rs_stop_queue(struct net_device *dev, u16 queue)

@@ -5,7 +5,6 @@
 use super::bindings;
 use core::mem::transmute;
 use kernel::{
-    cpu,
     device::Bound,
     irq::{
         Flags,
@@ -32,12 +31,10 @@ pub(crate) struct Allocated<'bound> {
 }
 
 impl<'bound> Allocated<'bound> {
-    /// Allocates vectors for up to `most` queues, but for no more than there are CPUs. May
-    /// sleep. Errors: `ENOSPC` if the device or the host lacks vectors, `ENOMEM`.
+    /// Allocates vectors for up to `most` queues. May sleep. Errors: `ENOSPC` if the device or the host lacks vectors, `ENOMEM`.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>, most: u8) -> Result<Self> {
         let types = IrqTypes::default().with(IrqType::MsiX);
-        let most = u32::from(most).min(cpu::nr_cpu_ids()).max(1);
-        let vectors = pdev.alloc_irq_vectors(2, most + 1, types)?;
+        let vectors = pdev.alloc_irq_vectors(2, u32::from(most) + 1, types)?;
         Ok(Self {
             pdev,
             vectors: KBox::new(vectors, GFP_KERNEL)?,

@@ -6,6 +6,7 @@ use super::{
     counters,
     moderation::Moderation,
     ops::Netdev,
+    queue::Queue,
     rss,
     settings::{
         self,
@@ -45,11 +46,17 @@ use kernel::{
         Write, //
     },
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
 };
 
-/// Counters of the interface that are no register's, with how they are found.
-const COUNTED: [(&str, fn(&Stats) -> u64); 9] = [
+/// How a counter is found.
+type Find = fn(&Stats) -> u64;
+
+/// Counters of the interface that are no register's.
+const COUNTED: [(&str, Find); 9] = [
     ("rx_errors", |stats| stats.rx_errors),
     ("tx_errors", |stats| stats.tx_errors),
     ("tx_dropped", |stats| stats.tx_dropped),
@@ -69,6 +76,15 @@ const OF_TX: [&str; 3] = ["packets", "bytes", "restart"];
 
 /// Counters of each receive queue.
 const OF_RX: [&str; 5] = ["packets", "bytes", "drops", "csum_err", "alloc_failed"];
+
+impl<'bound> Netdev<'bound> {
+    /// The queues that run, or would if the interface were up.
+    fn shown_queues(&self) -> &[Arc<Queue<'bound>>] {
+        let (count, _) = self.channels();
+        let queues = &self.interface.queues;
+        queues.get(..usize::from(count)).unwrap_or(queues)
+    }
+}
 
 /// Counters that are no queue's.
 const FIXED: usize = counters::SHOWN.len() + DRIVER.len() + COUNTED.len();
@@ -94,14 +110,14 @@ impl EthtoolOperations for Netdev<'_> {
     }
 
     fn count_counters(&self) -> usize {
-        FIXED + self.interface.queues.len() * (OF_TX.len() + OF_RX.len())
+        FIXED + self.shown_queues().len() * (OF_TX.len() + OF_RX.len())
     }
 
     fn name_counter(&self, index: usize, to: &mut Name<'_>) -> fmt::Result {
         let Some(left) = index.checked_sub(FIXED) else {
             return to.write_str(fixed_name(index));
         };
-        let of_tx = self.interface.queues.len() * OF_TX.len();
+        let of_tx = self.shown_queues().len() * OF_TX.len();
         let (way, names, left) = match left.checked_sub(of_tx) {
             None => ("tx", OF_TX.as_slice(), left),
             Some(left) => ("rx", OF_RX.as_slice(), left),
@@ -132,13 +148,13 @@ impl EthtoolOperations for Netdev<'_> {
         for (_, count) in &COUNTED {
             put(count(&stats));
         }
-        for queue in &self.interface.queues {
+        for queue in self.shown_queues() {
             let counts = &queue.poller().counts;
             put(counts.tx_packets.load(Relaxed));
             put(counts.tx_bytes.load(Relaxed));
             put(counts.tx_restarts.load(Relaxed));
         }
-        for queue in &self.interface.queues {
+        for queue in self.shown_queues() {
             let counts = &queue.poller().counts;
             put(counts.rx_packets.load(Relaxed));
             put(counts.rx_bytes.load(Relaxed));
@@ -290,13 +306,21 @@ impl PortOperations for Netdev<'_> {
     }
 
     fn test(&self, offline: bool, results: &mut [u64; TESTS.len()]) {
-        let [register, eeprom, interrupt, _loopback, link] = results;
+        let [register, eeprom, interrupt, link] = results;
         let failed = |passed: bool| u64::from(!passed);
         *link = failed(self.port().link.lock().up().is_some());
         if !offline {
             return;
         }
         let port = self.port();
+        if port.pool.index() != 0 {
+            dev_warn!(
+                port.pdev,
+                "offline tests reset the port: write 0 to sriov_numvfs before\n"
+            );
+            *register = 1;
+            return;
+        }
         let interface = &self.interface;
         let tested = interface.while_closed(|| {
             *register = failed(diagnose::registers_hold(&port.bar));

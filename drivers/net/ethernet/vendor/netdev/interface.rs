@@ -19,6 +19,7 @@ use crate::{
     pf::port::Port, //
 };
 use kernel::{
+    cpu,
     io::poll::read_poll_timeout,
     new_mutex,
     prelude::*,
@@ -62,7 +63,8 @@ impl<'bound> Interface<'bound> {
         port: Arc<Port<'bound>>,
         queues: KVec<Arc<Queue<'bound>>>,
     ) -> Result<Arc<Self>> {
-        let count = u8::try_from(queues.len())?;
+        let cpus = u8::try_from(cpu::nr_cpu_ids()).unwrap_or(u8::MAX);
+        let count = u8::try_from(queues.len())?.min(cpus);
         port.netdev.set_queues(count)?;
         let settings = Settings::new(count, random_key());
         let interface = pin_init!(Self {

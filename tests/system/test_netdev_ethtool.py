@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What ethtool shows and sets of the PF's interface."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import Host
+from rigtest.net import peers, transfer
+
+LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
+
+
+@pytest.fixture(scope="module")
+def wire():
+    host = Host()
+    host.clean()
+    host.load("mediate", "igb_rs")
+    for nic in host.nics:
+        nic.bind("igb_rs")
+    with peers((host.nics[0].netdev, LEFT), (host.nics[1].netdev, RIGHT)) as (left, right):
+        yield host, left, right
+    host.clean()
+
+
+def shown(peer, option):
+    """What `ethtool --json OPTION` says."""
+    return json.loads(peer("ethtool", "--json", option, peer.netdev))[0]
+
+
+def refused(peer, *words):
+    with pytest.raises(AssertionError):
+        peer("ethtool", *words)
+
+
+@pytest.mark.parametrize("rx, tx, as_rx, as_tx", [(80, 4096, 80, 4096), (4096, 80, 4096, 80), (100, 1000, 104, 1000),
+                                                  (256, 256, 256, 256)])
+def test_rings(wire, rx, tx, as_rx, as_tx):
+    _, left, right = wire
+    left("ethtool", "-G", left.netdev, "rx", rx, "tx", tx)
+    rings = shown(left, "-g")
+    assert (rings["rx"], rings["tx"], rings["rx-max"], rings["tx-max"]) == (as_rx, as_tx, 4096, 4096)
+    transfer(left, right)
+    transfer(right, left)
+
+
+def test_rings_of_a_closed_interface(wire):
+    _, left, right = wire
+    left.down()
+    left("ethtool", "-G", left.netdev, "rx", 512, "tx", 512)
+    left.up()
+    assert shown(left, "-g")["rx"] == 512
+    transfer(left, right)
+    refused(left, "-G", left.netdev, "rx", 5000)
+
+
+def channels(peer):
+    """Pairs of queues: the most there may be, and how many there are."""
+    return [int(count) for count in re.findall(r"^Combined:\s+(\d+)$", peer("ethtool", "-l", peer.netdev), re.M)]
+
+
+def test_channels(wire):
+    _, left, right = wire
+    assert channels(left) == [8, 2], "the rig has two CPUs"
+    try:
+        for count in (1, 8, 3):
+            left("ethtool", "-L", left.netdev, "combined", count)
+            assert channels(left) == [8, count]
+            assert len([name for name in left.counters() if re.match(r"rx_queue_\d_bytes", name)]) == count
+            transfer(left, right)
+            transfer(right, left)
+        refused(left, "-L", left.netdev, "combined", 9)
+    finally:
+        left("ethtool", "-L", left.netdev, "combined", 2)
+
+
+@pytest.mark.parametrize("usecs", [0, 1, 3, 10, 500, 8191])
+def test_moderation(wire, usecs):
+    _, left, right = wire
+    left("ethtool", "-C", left.netdev, "rx-usecs", usecs)
+    try:
+        assert shown(left, "-c")["rx-usecs"] == usecs
+        transfer(left, right, 20_000)
+        transfer(right, left, 20_000)
+    finally:
+        left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+
+
+def test_moderation_is_refused(wire):
+    _, left, _ = wire
+    for usecs in (2, 9, 8192):
+        refused(left, "-C", left.netdev, "rx-usecs", usecs)
+
+
+def test_fixed_interval_limits_interrupts(wire):
+    """The longest interval lets fewer interrupts through than the shortest one."""
+    _, left, right = wire
+
+    def interrupts(usecs):
+        left("ethtool", "-C", left.netdev, "rx-usecs", usecs)
+        before = vector_counts()
+        left("ping", "-q", "-f", "-c", "400", "-W", "10", RIGHT, timeout=300)
+        return vector_counts() - before
+
+    def vector_counts():
+        text = Path("/proc/interrupts").read_text()
+        rows = (line.split() for line in text.splitlines() if "igb_rs-queue" in line)
+        return sum(int(word) for row in rows for word in row[1:3])
+    try:
+        assert interrupts(8191) < interrupts(0)
+    finally:
+        left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+
+
+def test_pause(wire):
+    """Settings are kept, and the log tells what is in force."""
+    host, left, right = wire
+
+    def pause():
+        text = left("ethtool", "-a", left.netdev)
+        return [re.search(rf"^{name}:\s+(\w+)", text, re.M).group(1) for name in ("Autonegotiate", "RX", "TX")]
+    try:
+        assert pause()[0] == "on"
+        left("ethtool", "-A", left.netdev, "autoneg", "off", "rx", "on", "tx", "off")
+        assert pause() == ["off", "on", "off"]
+        mark = host.log_mark()
+        left("ethtool", "-r", left.netdev)
+        left.wait_carrier()
+        assert "flow control: RX\n" in host.log_since(mark)
+    finally:
+        left("ethtool", "-A", left.netdev, "autoneg", "on", "rx", "on", "tx", "on")
+        left.wait_carrier()
+    transfer(left, right)
+
+
+def test_hash_key_and_table(wire):
+    _, left, right = wire
+    key = ":".join(f"{i:02x}" for i in range(40))
+    try:
+        left("ethtool", "-X", left.netdev, "hkey", key)
+        text = left("ethtool", "-x", left.netdev)
+        assert key in text
+        assert "128" in text.replace("120:", "128") and "toeplitz: on" in text
+        left("ethtool", "-N", left.netdev, "rx-flow-hash", "udp4", "sdfn")
+        assert "L4 bytes" in left("ethtool", "-n", left.netdev, "rx-flow-hash", "udp4")
+        refused(left, "-N", left.netdev, "rx-flow-hash", "tcp4", "sd")
+        transfer(right, left)
+    finally:
+        left("ethtool", "-N", left.netdev, "rx-flow-hash", "udp4", "sd")
+        left("ethtool", "-X", left.netdev, "default")
+
+
+def test_registers(wire):
+    _, left, _ = wire
+    text = left("ethtool", "-d", left.netdev, "hex", "on")
+    assert len(re.findall(r"\b[0-9a-f]{2}\b", text)) >= 240
+
+
+def test_self_test(wire):
+    """All tests pass, the interface goes on, and its settings are as before."""
+    _, left, right = wire
+    left.add_vlan(8, "203.0.113.1")
+    right.add_vlan(8, "203.0.113.2")
+    try:
+        for kind in ("online", "offline"):
+            text = left("ethtool", "-t", left.netdev, kind)
+            assert "The test result is PASS" in text, text
+        left.wait_carrier()
+        assert left.reaches("203.0.113.2")
+        transfer(left, right)
+    finally:
+        for peer in (left, right):
+            peer.ip("link", "del", "v8", check=False)
+
+
+def test_affinity(wire):
+    """Each queue's vector has a CPU of its own, and its senders are there."""
+    _, left, _ = wire
+    rows = [line for line in Path("/proc/interrupts").read_text().splitlines() if "igb_rs-queue-" in line]
+    hints = {Path(f"/proc/irq/{row.split(':')[0].strip()}/affinity_hint").read_text().strip() for row in rows}
+    # There are more vectors than CPUs.
+    assert len(rows) == 16 and len(hints) == 2 and all(int(hint.replace(",", ""), 16).bit_count() == 1 for hint in hints)
