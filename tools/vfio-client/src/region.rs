@@ -3,7 +3,8 @@
 //! What the kernel says of a device's region, from the bytes it says it in.
 
 use crate::abi::uapi::{
-    VFIO_REGION_INFO_CAP_SPARSE_MMAP, VFIO_REGION_INFO_FLAG_CAPS, VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_REGION_INFO_CAP_SPARSE_MMAP, VFIO_REGION_INFO_CAP_TYPE, VFIO_REGION_INFO_FLAG_CAPS,
+    VFIO_REGION_INFO_FLAG_MMAP,
 };
 
 /// A part of a region.
@@ -26,6 +27,8 @@ pub struct Region {
     pub size: u64,
     /// Where it begins in the device's file.
     pub offset: u64,
+    /// Type and subtype of one that is none of PCI's.
+    pub kind: Option<(u32, u32)>,
     /// Capabilities, by number.
     pub capabilities: Vec<u16>,
     /// What may be mapped of it.
@@ -63,6 +66,9 @@ impl Region {
                 region.capabilities.push(id);
                 if u32::from(id) == VFIO_REGION_INFO_CAP_SPARSE_MMAP {
                     sparse = Some(sparse_areas(info, at)?);
+                }
+                if u32::from(id) == VFIO_REGION_INFO_CAP_TYPE {
+                    region.kind = Some((word(info, at + 8)?, word(info, at + 12)?));
                 }
                 let next = usize::try_from(word(info, at + 4)?).ok()?;
                 // The chain only goes forward, so it ends.
@@ -165,6 +171,15 @@ mod tests {
         assert_eq!(region.locate(0x1ffe, 4), None);
         assert_eq!(region.locate(0x3818, 4), Some((1, 0x818)));
         assert_eq!(region.locate(u64::MAX, 4), None);
+    }
+
+    #[test]
+    fn regions_of_other_kinds_say_which() {
+        let caps = [2 | 1 << 16, 0, 0x4d45_4454, 1];
+        let region = Region::parse(&info(ALL & !4, 32, &caps)).unwrap();
+        assert_eq!(region.kind, Some((0x4d45_4454, 1)));
+        assert_eq!(Region::parse(&info(ALL, 32, &caps[..3])), None);
+        assert_eq!(Region::parse(&info(7, 0, &[])).unwrap().kind, None);
     }
 
     #[test]
