@@ -9,7 +9,8 @@
 #   make check unit kunit system
 #   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
 #   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N] [FAULTS=1]
-#   make truth [TRANSPORT=kvm|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
+#   make truth [TRANSPORT=kvm|region|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
+#   make postcopy [SEEDS=N] [SEED=N] [TRANSPORT=region|fixed] [KERNEL=stock|debug]
 #   make clean              removes what was built; the cache stays
 
 KERNEL ?= stock
@@ -44,7 +45,10 @@ soak:
 truth:
 	@scripts/truth "$(TRANSPORT)" "$(CHANNEL)" "$(SEEDS)" "$(SEED)" $(if $(filter command% environment%,$(origin KERNEL)),"$(KERNEL)")
 
+postcopy:
+	@scripts/postcopy "$(SEEDS)" "$(SEED)" "$(TRANSPORT)" "$(KERNEL)"
+
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth postcopy clean
