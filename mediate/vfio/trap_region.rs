@@ -83,7 +83,7 @@ impl MediatedDevice {
     ) -> Result {
         let _one_at_a_time = self.control().lock();
         let now = trap.control();
-        if now.opt_in && !control.opt_in || control.prefault && !control.opt_in {
+        if !control.opt_in && (now.opt_in || control.prefault) {
             return Err(EINVAL);
         }
         if control.opt_in && !now.opt_in {
