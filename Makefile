@@ -10,7 +10,8 @@
 #   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
 #   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N] [FAULTS=1]
 #   make netdev [ROUNDS=N]  igb_rs beside in-tree igb, in figures
-#   make truth [TRANSPORT=kvm|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
+#   make truth [TRANSPORT=kvm|region|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
+#   make postcopy [SEEDS=N] [SEED=N] [TRANSPORT=region|fixed] [KERNEL=stock|debug]
 #   make bench [PART=NAME] [ROUNDS=N]
 #   make clean              removes what was built; the cache stays
 
@@ -52,7 +53,10 @@ truth:
 bench:
 	@scripts/bench $(if $(ROUNDS),--rounds "$(ROUNDS)") $(PART)
 
+postcopy:
+	@scripts/postcopy "$(SEEDS)" "$(SEED)" "$(TRANSPORT)" "$(KERNEL)"
+
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system fuzz soak netdev truth bench clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak netdev truth bench postcopy clean

@@ -10,10 +10,12 @@ mod abi {
     pub(crate) mod binding;
     mod binding_log;
     mod binding_migration;
+    mod binding_prefault;
     #[path = "vfio_bindings.rs"]
     mod bindings;
     mod bypass;
     pub(crate) mod data_file;
+    pub(crate) mod eventfd;
     pub(crate) mod host;
     #[cfg(CONFIG_IOMMUFD)]
     mod iommufd;
@@ -23,6 +25,7 @@ mod abi {
     pub(crate) mod param;
     pub(crate) mod pin;
     pub(crate) mod shadow;
+    mod trap_region;
     pub(crate) mod vfio_device;
     pub(crate) mod vfio_driver;
     pub(crate) mod vfio_requests;
@@ -42,6 +45,7 @@ mod logic {
     pub(crate) mod stream_fault;
     pub(crate) mod stream_parser;
     pub(crate) mod transport;
+    pub(crate) mod trap_region;
     pub(crate) mod vf_ids;
     #[expect(dead_code, reason = "the rest is for the registry")]
     pub(crate) mod window;
@@ -49,6 +53,8 @@ mod logic {
 }
 mod trap {
     pub(crate) mod kvm;
+    pub(crate) mod region;
+    pub(crate) mod switch;
 }
 mod vfio {
     pub(crate) mod counters;
@@ -62,6 +68,7 @@ mod vfio {
     pub(crate) mod saving;
     pub(crate) mod session_file;
     pub(crate) mod tracking;
+    mod trap_region;
 }
 
 #[pin_data]

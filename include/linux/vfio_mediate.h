@@ -18,7 +18,7 @@ struct pci_device_id;
 struct vm_area_struct;
 
 /* Grows whenever a structure below changes; checked at registration. */
-#define VFIO_MEDIATE_ABI_VERSION	3
+#define VFIO_MEDIATE_ABI_VERSION	4
 
 /* A hook's answer: not mine, do what vfio-pci does. */
 #define VFIO_MEDIATE_PASS		1
@@ -80,15 +80,18 @@ struct vfio_mediate_region_info {
  * it does not, and the VF must be exactly as under vfio-pci: hooks answer
  * VFIO_MEDIATE_PASS. FIXED: those parts, and the windows, are never mmap-able.
  * KVM: the windows are mmap-able, and trapped by KVM's write tracking while the
- * VF is logged.
+ * VF is logged. REGION: the windows are mmap-able, and the VMM does not map them while
+ * the VF is logged or its memory is on its way: what it does then comes by rw.
  */
 #define VFIO_MEDIATE_TRANSPORT_NONE	0
 #define VFIO_MEDIATE_TRANSPORT_FIXED	1
 #define VFIO_MEDIATE_TRANSPORT_KVM	2
+#define VFIO_MEDIATE_TRANSPORT_REGION	3
 
 /**
  * struct vfio_mediate_host - what a provider may ask of the mediator
- * @transport: VFIO_MEDIATE_TRANSPORT_…; does not change while the VF is open
+ * @transport: VFIO_MEDIATE_TRANSPORT_…; may change once while the VF is open, from NONE
+ *	to REGION, before anything of the VF is mapped: read it anew each time
  * @dma_read: copies @len bytes of the guest's memory at @iova, as the VF would
  *	see it, to @buf
  * @dma_write: copies @len bytes from @buf to the guest's memory at @iova
@@ -100,6 +103,8 @@ struct vfio_mediate_region_info {
  *	being seen
  * @refuse: states why the hook that is running fails, in one line without a
  *	newline that tells an operator what to do; for the log and debugfs
+ * @missing: a hook answers -EFAULT for this memory of the guest's, whole pages, that is
+ *	not mapped for DMA yet; for the VMM, see struct vfio_mediate_prefault_ops
  *
  * Valid from a VF's open to its release. All may sleep. All but refuse are for rw and
  * for hooks of struct vfio_mediate_migration_ops and struct vfio_mediate_log_ops only.
@@ -115,6 +120,7 @@ struct vfio_mediate_host {
 	void (*mark_dirty)(const struct vfio_mediate_host *host, __u64 iova, __u64 len);
 	void (*show)(const struct vfio_mediate_host *host, __u32 window, __u32 offset, __u32 value);
 	void (*refuse)(const struct vfio_mediate_host *host, const char *why);
+	void (*missing)(const struct vfio_mediate_host *host, __u64 iova, __u64 len);
 };
 
 /*
@@ -188,6 +194,28 @@ struct vfio_mediate_log_ops {
 };
 
 /**
+ * struct vfio_mediate_prefault_ops - a provider that holds back what a VF would do in
+ *	memory that has not come after its guest yet
+ * @start: from now on a write that has the device use memory that is not mapped for DMA
+ *	does nothing and fails with -EFAULT, having called missing(). So does a quiesce() from
+ *	QUIESCE_STOP to QUIESCE_P2P. What the guest posted elsewhere is held back, and given
+ *	to the device by resume() or @retry, each queue when all of it is there. -EBUSY if the
+ *	VF is not at QUIESCE_STOP
+ * @retry: gives what is held back to the device. -EFAULT, having called missing(), if
+ *	memory of it is not there yet
+ * @stop: as @retry; then nothing is held back any more. After an error everything is as
+ *	before
+ *
+ * Called in process context, one at a time and never beside hooks of struct
+ * vfio_mediate_migration_ops. May sleep. All writes to windows come by rw meanwhile.
+ */
+struct vfio_mediate_prefault_ops {
+	int (*start)(void *ctx);
+	int (*retry)(void *ctx);
+	int (*stop)(void *ctx);
+};
+
+/**
  * struct vfio_mediate_ops - a provider
  * @abi_version: VFIO_MEDIATE_ABI_VERSION
  * @nr_windows: entries in @windows
@@ -199,6 +227,8 @@ struct vfio_mediate_log_ops {
  * @migration: how its VFs are moved; NULL: they cannot be. With all its hooks
  * @log: how it is known what its VFs write; NULL: it is not, and all memory
  *	counts as written. Needs @migration and @windows. With all its hooks
+ * @prefault: how a VF goes on before its guest's memory is there; NULL: it cannot. Needs
+ *	@log. With all its hooks
  * @open: a VF is opened for the first time; sets *ctx, which every other hook
  *	gets. -ENODEV: not mine, vfio-pci's behaviour applies
  * @release: the last user of the VF has gone
@@ -219,6 +249,7 @@ struct vfio_mediate_ops {
 	const struct vfio_mediate_window *windows;
 	const struct vfio_mediate_migration_ops *migration;
 	const struct vfio_mediate_log_ops *log;
+	const struct vfio_mediate_prefault_ops *prefault;
 
 	int (*open)(struct pci_dev *vf, const struct vfio_mediate_host *host, void **ctx);
 	void (*release)(void *ctx);

@@ -73,6 +73,15 @@ impl Core<'_> {
     }
 }
 
+impl Core<'_> {
+    /// Whether anybody has mapped a part of `span` of BAR `region`. May sleep.
+    pub(crate) fn is_mapped(&self, region: u32, span: Span) -> bool {
+        let start = position(region, span.offset);
+        // SAFETY: The device is open, so it has its inode.
+        unsafe { bindings::vfm_is_mapped(self.vdev(), start, span.size) }
+    }
+}
+
 impl MemoryWrite<'_> {
     /// The register at `offset` of BAR `region`; `None` if the device does not decode it now.
     pub(crate) fn register(&self, region: u32, offset: u64) -> Option<u32> {

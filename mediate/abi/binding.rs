@@ -4,7 +4,10 @@
 
 use super::{
     bindings,
-    host::HostHandle,
+    host::{
+        HostHandle,
+        Transport, //
+    },
     vfio_device::Core,
     vfio_requests::Mapping, //
 };
@@ -110,6 +113,12 @@ impl Binding {
     /// The device, which is open.
     pub(crate) fn dev(&self) -> Core<'_> {
         self.host.dev()
+    }
+
+    /// How accesses reach the provider from now on. Nobody may have a BAR mapped, and none of
+    /// the hooks of migration and logging may have been called.
+    pub(crate) fn set_transport(&self, transport: Transport) {
+        self.host.set_transport(transport);
     }
 
     /// How often something of the device failed with a stated reason.

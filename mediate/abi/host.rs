@@ -9,7 +9,7 @@ use super::{
     vfio_device::Core, //
 };
 use crate::{
-    trap::kvm::Trap,
+    trap::switch::Switch,
     vfio::{
         dirty_log::DirtyLog,
         last_error::{
@@ -19,7 +19,10 @@ use crate::{
         }, //
     }, //
 };
-use core::mem::offset_of;
+use core::{
+    cell::UnsafeCell,
+    mem::offset_of, //
+};
 use kernel::{
     bindings as kernel_bindings,
     error::to_result,
@@ -37,6 +40,8 @@ pub(crate) enum Transport {
     Fixed,
     /// Windows can be mapped, and KVM traps them while the VF is logged.
     Kvm,
+    /// Windows can be mapped, but for when the VMM is told not to.
+    Region,
 }
 
 impl Transport {
@@ -46,6 +51,7 @@ impl Transport {
             Self::None => "none",
             Self::Fixed => "fixed",
             Self::Kvm => "kvm",
+            Self::Region => "region",
         }
     }
 
@@ -54,6 +60,7 @@ impl Transport {
             Self::None => bindings::VFIO_MEDIATE_TRANSPORT_NONE,
             Self::Fixed => bindings::VFIO_MEDIATE_TRANSPORT_FIXED,
             Self::Kvm => bindings::VFIO_MEDIATE_TRANSPORT_KVM,
+            Self::Region => bindings::VFIO_MEDIATE_TRANSPORT_REGION,
         }
     }
 }
@@ -67,13 +74,14 @@ pub(crate) struct HostParts {
     /// What the VF has written.
     pub(crate) log: Arc<DirtyLog>,
     /// The windows.
-    pub(crate) trap: Arc<Trap>,
+    pub(crate) trap: Arc<dyn Switch>,
 }
 
 /// One open VF's handle; stays in place while its provider has it.
 #[repr(C)]
 pub(super) struct HostHandle {
-    raw: bindings::vfio_mediate_host,
+    /// Its transport may change under a provider's eyes.
+    raw: UnsafeCell<bindings::vfio_mediate_host>,
     vdev: *mut bindings::vfio_device,
     parts: HostParts,
 }
@@ -89,9 +97,10 @@ impl HostHandle {
             mark_dirty: Some(mark_dirty),
             show: Some(show),
             refuse: Some(refuse),
+            missing: Some(missing),
         };
         let handle = Self {
-            raw,
+            raw: UnsafeCell::new(raw),
             vdev: dev.vdev(),
             parts,
         };
@@ -114,6 +123,12 @@ impl HostHandle {
         if self.parts.last_error.set(why) {
             dev_err!(self.dev(), "{}\n", BStr::from_bytes(why.as_bytes()));
         }
+    }
+
+    /// How accesses reach the provider from now on.
+    pub(super) fn set_transport(&self, transport: Transport) {
+        // SAFETY: The place is this one's. A provider reads it by a single load.
+        unsafe { (&raw mut (*self.raw.get()).transport).write_volatile(transport.raw()) };
     }
 
     /// How often something failed.
@@ -210,6 +225,17 @@ unsafe extern "C" fn show(
     if let Ok(window) = usize::try_from(window) {
         handle.parts.trap.show(window, offset.into(), value);
     }
+}
+
+/// # Safety
+///
+/// As for `dma_read`.
+unsafe extern "C" fn missing(host: *const bindings::vfio_mediate_host, iova: u64, len: u64) {
+    // SAFETY: By contract.
+    unsafe { HostHandle::from_raw(host) }
+        .parts
+        .trap
+        .missing(iova, len);
 }
 
 /// # Safety

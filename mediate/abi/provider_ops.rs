@@ -208,6 +208,13 @@ impl ProviderOps {
                     ("trap_write", ops.trap_write.is_some()),
                 ]
             }),
+            prefault: self.raw_prefault().map(|ops| {
+                [
+                    ("start", ops.start.is_some()),
+                    ("retry", ops.retry.is_some()),
+                    ("stop", ops.stop.is_some()),
+                ]
+            }),
         }
         .check()
     }
@@ -220,6 +227,11 @@ impl ProviderOps {
     fn raw_log(&self) -> Option<&bindings::vfio_mediate_log_ops> {
         // SAFETY: As above.
         unsafe { self.raw().log.as_ref() }
+    }
+
+    fn raw_prefault(&self) -> Option<&bindings::vfio_mediate_prefault_ops> {
+        // SAFETY: As above.
+        unsafe { self.raw().prefault.as_ref() }
     }
 
     fn raw_windows(&self) -> Option<&[bindings::vfio_mediate_window]> {

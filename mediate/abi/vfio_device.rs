@@ -193,7 +193,7 @@ impl Core<'_> {
     pub(crate) fn offer_migration(&self, offered: bool) {
         let flags = if offered { MIGRATION_FLAGS } else { 0 };
         // SAFETY: Valid by the type's contract; called in open, close, and when the device is
-        // attached to memory, which are serialized.
+        // attached to memory, which are serialized; and once for a user that opts in.
         unsafe { (&raw mut (*self.vdev()).migration_flags).write_volatile(flags) };
     }
 

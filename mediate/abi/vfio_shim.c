@@ -4,6 +4,7 @@
  * enum, trace events and module information.
  */
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/iommufd.h>
 #include <linux/iova_bitmap.h>
 #include <linux/mm.h>
@@ -78,6 +79,60 @@ const struct iommufd_access_ops vfm_access_ops = {
 u64 vfm_total_memory(void)
 {
 	return (u64)totalram_pages() << PAGE_SHIFT;
+}
+
+/* Reads and writes of the region do not come this far: see MediatedDevice::rw. */
+static ssize_t vfm_trap_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite)
+{
+	return -EINVAL;
+}
+
+static void vfm_trap_release(struct vfio_pci_core_device *vdev,
+			     struct vfio_pci_region *region)
+{
+}
+
+const struct vfio_pci_regops vfm_trap_regops = {
+	.rw = vfm_trap_rw,
+	.release = vfm_trap_release,
+};
+
+/*
+ * The tree of mappings is ordered by their first pages, and each node knows the last
+ * page of those below it. As vma_interval_tree_iter_first(), which is not exported.
+ */
+static bool vfm_any_mapping(struct rb_node *node, pgoff_t first, pgoff_t last)
+{
+	while (node) {
+		struct vm_area_struct *vma = rb_entry(node, struct vm_area_struct, shared.rb);
+		struct rb_node *left = node->rb_left;
+
+		if (left && rb_entry(left, struct vm_area_struct,
+				     shared.rb)->shared.rb_subtree_last >= first) {
+			/* If there is one at all, it is found on this side. */
+			node = left;
+			continue;
+		}
+		if (vma_start_pgoff(vma) > last)
+			return false;
+		if (vma_last_pgoff(vma) >= first)
+			return true;
+		node = node->rb_right;
+	}
+	return false;
+}
+
+bool vfm_is_mapped(const struct vfio_device *vdev, u64 start, u64 len)
+{
+	struct address_space *mapping = vdev->inode->i_mapping;
+	bool mapped;
+
+	i_mmap_lock_read(mapping);
+	mapped = vfm_any_mapping(mapping->i_mmap.rb_root.rb_node, start >> PAGE_SHIFT,
+				 (start + len - 1) >> PAGE_SHIFT);
+	i_mmap_unlock_read(mapping);
+	return mapped;
 }
 
 void vfm_trace_state(const struct device *dev, u32 from, u32 to, int ret)

@@ -9,7 +9,9 @@ struct device;
 struct iommufd_access_ops;
 struct iova_bitmap;
 struct pci_dev;
+struct vfio_device;
 struct vfio_migration_ops;
+struct vfio_pci_regops;
 
 resource_size_t vfm_resource_len(const struct pci_dev *pdev, int bar);
 resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar);
@@ -18,6 +20,10 @@ resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar);
 extern const size_t vfm_sizeof_core_device;
 
 extern const struct vfio_migration_ops vfm_migration_ops;
+extern const struct vfio_pci_regops vfm_trap_regops;
+
+/* Whether anybody has mapped a part of the device's file. */
+bool vfm_is_mapped(const struct vfio_device *vdev, u64 start, u64 len);
 
 /* Whether a device can keep a log itself: the kernel fills in a user's bitmap. */
 extern const bool vfm_has_iova_bitmap;

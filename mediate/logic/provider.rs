@@ -13,7 +13,7 @@ use super::{
 use core::fmt;
 
 /// The interface version this code implements (`VFIO_MEDIATE_ABI_VERSION`).
-pub(crate) const ABI_VERSION: u32 = 3;
+pub(crate) const ABI_VERSION: u32 = 4;
 
 /// Longest provider name in bytes (`VFIO_MEDIATE_MAX_NAME`).
 pub(crate) const MAX_NAME: usize = 31;
@@ -26,6 +26,9 @@ pub(crate) const NR_MIGRATION_HOOKS: usize = 6;
 
 /// Number of hooks in `struct vfio_mediate_log_ops`; all or none are there.
 pub(crate) const NR_LOG_HOOKS: usize = 4;
+
+/// Number of hooks in `struct vfio_mediate_prefault_ops`; all or none are there.
+pub(crate) const NR_PREFAULT_HOOKS: usize = 3;
 
 /// What a provider says of itself at registration.
 pub(crate) struct Claim<'a> {
@@ -47,6 +50,9 @@ pub(crate) struct Claim<'a> {
     /// Each logging hook's name and whether it is there; `None` if it does not know what
     /// its VFs write.
     pub(crate) log: Option<[(&'static str, bool); NR_LOG_HOOKS]>,
+    /// Each pre-fault hook's name and whether it is there; `None` if its VFs need all of
+    /// their guests' memory.
+    pub(crate) prefault: Option<[(&'static str, bool); NR_PREFAULT_HOOKS]>,
 }
 
 /// Why a provider is refused.
@@ -68,6 +74,10 @@ pub(crate) enum Refusal {
     MissingMigrationHook(&'static str),
     /// A logging hook is NULL, but others are offered.
     MissingLogHook(&'static str),
+    /// A pre-fault hook is NULL, but others are offered.
+    MissingPrefaultHook(&'static str),
+    /// It would hold back what VFs do that it cannot log.
+    IdlePrefault,
     /// It would log VFs that cannot be moved, or without anything to be trapped.
     IdleLog,
     /// Windows are counted, but the list is NULL.
@@ -96,6 +106,8 @@ impl fmt::Display for Refusal {
             Self::MissingHook(hook) => write!(f, "{hook} is NULL"),
             Self::MissingMigrationHook(hook) => write!(f, "migration->{hook} is NULL"),
             Self::MissingLogHook(hook) => write!(f, "log->{hook} is NULL"),
+            Self::MissingPrefaultHook(hook) => write!(f, "prefault->{hook} is NULL"),
+            Self::IdlePrefault => f.write_str("prefault is set, but log is NULL"),
             Self::IdleLog => f.write_str("log is set, but migration is NULL or there is no window"),
             Self::NoWindowList => f.write_str("nr_windows is set, but windows is NULL"),
             Self::WindowRegion(i) => write!(f, "window {i} is not in a BAR"),
@@ -131,13 +143,18 @@ impl Claim<'_> {
             return Err(Refusal::MissingMigrationHook(hook));
         }
         let is_idle = self.migration.is_none() || self.windows.is_none_or(<[_]>::is_empty);
-        match self.log {
+        if self.log.is_some() && is_idle {
+            return Err(Refusal::IdleLog);
+        }
+        if let Some((hook, _)) = self.log.iter().flatten().find(|(_, there)| !there) {
+            return Err(Refusal::MissingLogHook(hook));
+        }
+        if self.prefault.is_some() && self.log.is_none() {
+            return Err(Refusal::IdlePrefault);
+        }
+        match self.prefault.iter().flatten().find(|(_, there)| !there) {
+            Some((hook, _)) => Err(Refusal::MissingPrefaultHook(hook)),
             None => Ok(()),
-            Some(_) if is_idle => Err(Refusal::IdleLog),
-            Some(hooks) => match hooks.iter().find(|(_, there)| !there) {
-                Some((hook, _)) => Err(Refusal::MissingLogHook(hook)),
-                None => Ok(()),
-            },
         }
     }
 }
@@ -188,6 +205,7 @@ mod tests {
             windows: Some(windows),
             migration: None,
             log: None,
+            prefault: None,
         }
     }
 
@@ -210,6 +228,26 @@ mod tests {
         claim.log = Some(hooks.map(|hook| (hook, true)));
         claim.windows = Some(&[]);
         assert_eq!(claim.check(), Err(Refusal::IdleLog));
+    }
+
+    #[test]
+    fn holding_back_needs_a_log() {
+        let windows = [window(0, 0x2000, 4096)];
+        let mut claim = good(&windows);
+        let hooks = ["start", "retry", "stop"];
+        claim.prefault = Some(hooks.map(|hook| (hook, true)));
+        assert_eq!(claim.check(), Err(Refusal::IdlePrefault));
+        let migration = ["state_size", "save", "load", "quiesce", "resume", "reset"];
+        claim.migration = Some(migration.map(|hook| (hook, true)));
+        let log = ["start", "sync", "stop", "trap_write"];
+        claim.log = Some(log.map(|hook| (hook, true)));
+        assert_eq!(claim.check(), Ok(()));
+        for (i, hook) in hooks.into_iter().enumerate() {
+            let mut lacking = hooks.map(|hook| (hook, true));
+            lacking[i].1 = false;
+            claim.prefault = Some(lacking);
+            assert_eq!(claim.check(), Err(Refusal::MissingPrefaultHook(hook)));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! mmu_lock. The provider's hooks are called with none of them. `phase` changes with
 //! memory_lock held for write, but for the end of settling, which only lets go on who waits.
 
+use super::switch::Switch;
 use crate::{
     abi::{
         bar::{
@@ -39,10 +40,7 @@ use crate::{
     },
     logic::{
         access::accesses,
-        span::{
-            Span,
-            PAGE_SIZE, //
-        },
+        span::PAGE_SIZE,
         window::Window, //
     },
     vfio::counters::Counters,
@@ -180,20 +178,6 @@ impl Trap {
         })
     }
 
-    /// Says which of the provider's windows, by their numbers, are to be trapped; once.
-    /// Errors: `ENOMEM`; `EBUSY` the second time.
-    pub(crate) fn set_windows(&self, windows: impl Iterator<Item = (usize, Window)>) -> Result {
-        let mut places = KVec::new();
-        for (number, window) in windows {
-            places.push(Place::new(number, window)?, GFP_KERNEL)?;
-        }
-        if self.places.populate(places) {
-            Ok(())
-        } else {
-            Err(EBUSY)
-        }
-    }
-
     fn places(&self) -> &[Place] {
         self.places.as_ref().map_or(&[], |places| places)
     }
@@ -206,108 +190,12 @@ impl Trap {
         self.phase.store(phase.raw(), Release);
     }
 
-    /// What is trapped now.
-    pub(crate) fn trapped(&self) -> impl Iterator<Item = &Window> {
-        let is_on = self.phase() == Phase::Trapped;
-        self.windows().filter(move |_| is_on)
-    }
-
     fn windows(&self) -> impl Iterator<Item = &Window> {
         self.places().iter().map(|place| &place.window)
     }
 
-    /// Whether `span` of BAR `region` has a part that may be trapped.
-    pub(crate) fn concerns(&self, region: u32, span: Span) -> bool {
-        let asked = Window {
-            region,
-            span,
-            optional: false,
-        };
-        self.windows().any(|window| window.overlaps(&asked))
-    }
-
     fn place(&self, number: usize) -> Option<&Place> {
         self.places().iter().find(|place| place.number == number)
-    }
-
-    /// The register at `offset` of window number `window` reads as `value` from now on.
-    pub(crate) fn show(&self, window: usize, offset: u64, value: u32) {
-        if let Some(place) = self.place(window) {
-            place.show(offset, value);
-        }
-    }
-
-    /// Traps the windows, from when this returns. Must be called in a task of the VMM's, with
-    /// no lock but the device's state lock. May sleep.
-    ///
-    /// Errors: `EOPNOTSUPP` if the device has no virtual machine that can be tracked, `ESRCH`
-    /// in the wrong task, `EBUSY` if it is on, `ENOMEM`.
-    pub(crate) fn on(this: &Arc<Self>, binding: &Arc<Binding>) -> Result {
-        if this.phase() != Phase::Passing {
-            return Err(EBUSY);
-        }
-        let pages = KVec::with_capacity(MAX_TRACKED, GFP_KERNEL)?;
-        let dev = binding.dev();
-        let tracker = Arc::new(Tracker::new(&dev, this.clone())?, GFP_KERNEL)?;
-        *this.tracking.lock() = Some(Tracking {
-            tracker,
-            binding: binding.clone(),
-            pages,
-        });
-        let memory = dev.write_memory();
-        for Place { window, .. } in this.places() {
-            dev.unmap(window.region, window.span);
-        }
-        // Nobody can write to the registers now.
-        for place in this.places() {
-            let Window { region, span, .. } = place.window;
-            for offset in (0..span.size).step_by(size_of::<u32>()) {
-                let value = memory.register(region, span.offset + offset);
-                place.show(offset, value.unwrap_or(0));
-            }
-        }
-        this.set_phase(Phase::Trapped);
-        Ok(())
-    }
-
-    /// Passes the windows through, from when this returns; nothing happens if they are. The
-    /// provider is still there. No locks but the device's state lock. May sleep.
-    pub(crate) fn off(&self, dev: &Core<'_>) {
-        let tracker = self.tracking.lock().as_ref().map(|t| t.tracker.clone());
-        let Some(tracker) = tracker else {
-            return;
-        };
-        let slots = tracker.lock_slots();
-        let memory = dev.write_memory();
-        self.set_phase(Phase::Settling);
-        for window in self.windows() {
-            dev.unmap(window.region, window.span);
-        }
-        if let Some(tracking) = &mut *self.tracking.lock() {
-            for page in tracking.pages.iter_mut().filter(|page| page.armed) {
-                page.armed = false;
-                if let Err(errno) = tracker.untrack(&slots, page.gfn) {
-                    // The slot is gone, and its page with it.
-                    pr_debug!("untracking {:#x}: {errno:?}\n", page.gfn);
-                }
-            }
-        }
-        drop(memory);
-        drop(slots);
-        if !self.settle(&tracker) {
-            self.counters.unsettled.fetch_add(1, Relaxed);
-            dev_warn!(
-                dev,
-                "a virtual CPU stood still for 200 ms while its doorbells were given back: \
-                 should the guest's network hang now, restart its interface\n"
-            );
-        }
-        // Who is in `written` is waited for, and still finds its page.
-        tracker.end();
-        drop(tracker);
-        let tracking = self.tracking.lock().take();
-        drop(tracking);
-        self.set_phase(Phase::Passing);
     }
 
     /// Waits until no virtual CPU can be in the midst of a store that began before settling;
@@ -335,47 +223,6 @@ impl Trap {
             fsleep(Delta::from_micros(PAUSE_US));
         }
         false
-    }
-
-    /// Somebody uses a page of a BAR that is not mapped. In the fault handler.
-    pub(crate) fn fault(&self, fault: &Fault<'_>) -> Mapped {
-        let (region, offset) = fault.page();
-        let place = self.places().iter().find_map(|place| {
-            let at = offset.checked_sub(place.window.span.offset)?;
-            (place.window.region == region && at < place.window.span.size).then_some((place, at))
-        });
-        for _ in 0..=SETTLE_PAUSES {
-            let memory = fault.lock();
-            let Some((place, at)) = place else {
-                return fault.map_bar(&memory);
-            };
-            match self.phase() {
-                Phase::Passing => return fault.map_bar(&memory),
-                Phase::Trapped => {
-                    return match place.shadow(at) {
-                        Some(shadow) if self.arm(fault.address(), place.number, at).is_ok() => {
-                            fault.map(&memory, shadow.pfn())
-                        }
-                        // Not in the guest's address space, so nobody may look at it: a
-                        // page that is mapped now would be found by a slot made later,
-                        // and the guest's writes would be lost.
-                        _ => Fault::REFUSED,
-                    };
-                }
-                Phase::Settling => {}
-            }
-            drop(memory);
-            match fault.accessor() {
-                Accessor::Copy => return Fault::REFUSED,
-                Accessor::Kvm => {
-                    self.parked.fetch_add(1, Release);
-                    fsleep(Delta::from_micros(PAUSE_US));
-                    self.parked.fetch_sub(1, Release);
-                }
-                Accessor::User | Accessor::Remote => fsleep(Delta::from_micros(PAUSE_US)),
-            }
-        }
-        Fault::REFUSED
     }
 
     /// Has the guest's pages tracked that the VMM has at `address`. Errors: `ENOENT` if there
@@ -459,6 +306,139 @@ impl Trap {
         let dev = binding.dev();
         for window in self.windows() {
             dev.unmap(window.region, window.span);
+        }
+    }
+}
+
+impl Switch for Trap {
+    fn set_windows(&self, windows: &[(usize, Window)]) -> Result {
+        let mut places = KVec::new();
+        for &(number, window) in windows.iter().filter(|(_, window)| !window.optional) {
+            places.push(Place::new(number, window)?, GFP_KERNEL)?;
+        }
+        if self.places.populate(places) {
+            Ok(())
+        } else {
+            Err(EBUSY)
+        }
+    }
+
+    fn window(&self, index: usize) -> Option<(Window, bool)> {
+        let place = self.places().get(index)?;
+        Some((place.window, self.phase() == Phase::Trapped))
+    }
+
+    /// Errors: `EOPNOTSUPP` if the device has no virtual machine that can be tracked, `ESRCH`
+    /// in the wrong task, `EBUSY` if it is on, `ENOMEM`.
+    fn on(self: Arc<Self>, binding: &Arc<Binding>) -> Result {
+        if self.phase() != Phase::Passing {
+            return Err(EBUSY);
+        }
+        let pages = KVec::with_capacity(MAX_TRACKED, GFP_KERNEL)?;
+        let dev = binding.dev();
+        let tracker = Arc::new(Tracker::new(&dev, self.clone())?, GFP_KERNEL)?;
+        *self.tracking.lock() = Some(Tracking {
+            tracker,
+            binding: binding.clone(),
+            pages,
+        });
+        let memory = dev.write_memory();
+        for Place { window, .. } in self.places() {
+            dev.unmap(window.region, window.span);
+        }
+        // Nobody can write to the registers now.
+        for place in self.places() {
+            let Window { region, span, .. } = place.window;
+            for offset in (0..span.size).step_by(size_of::<u32>()) {
+                let value = memory.register(region, span.offset + offset);
+                place.show(offset, value.unwrap_or(0));
+            }
+        }
+        self.set_phase(Phase::Trapped);
+        Ok(())
+    }
+
+    fn off(&self, dev: &Core<'_>) {
+        let tracker = self.tracking.lock().as_ref().map(|t| t.tracker.clone());
+        let Some(tracker) = tracker else {
+            return;
+        };
+        let slots = tracker.lock_slots();
+        let memory = dev.write_memory();
+        self.set_phase(Phase::Settling);
+        for window in self.windows() {
+            dev.unmap(window.region, window.span);
+        }
+        if let Some(tracking) = &mut *self.tracking.lock() {
+            for page in tracking.pages.iter_mut().filter(|page| page.armed) {
+                page.armed = false;
+                if let Err(errno) = tracker.untrack(&slots, page.gfn) {
+                    // The slot is gone, and its page with it.
+                    pr_debug!("untracking {:#x}: {errno:?}\n", page.gfn);
+                }
+            }
+        }
+        drop(memory);
+        drop(slots);
+        if !self.settle(&tracker) {
+            self.counters.unsettled.fetch_add(1, Relaxed);
+            dev_warn!(
+                dev,
+                "a virtual CPU stood still for 200 ms while its doorbells were given back: \
+                 should the guest's network hang now, restart its interface\n"
+            );
+        }
+        // Who is in `written` is waited for, and still finds its page.
+        tracker.end();
+        drop(tracker);
+        let tracking = self.tracking.lock().take();
+        drop(tracking);
+        self.set_phase(Phase::Passing);
+    }
+
+    fn fault(&self, fault: &Fault<'_>) -> Mapped {
+        let (region, offset) = fault.page();
+        let place = self.places().iter().find_map(|place| {
+            let at = offset.checked_sub(place.window.span.offset)?;
+            (place.window.region == region && at < place.window.span.size).then_some((place, at))
+        });
+        for _ in 0..=SETTLE_PAUSES {
+            let memory = fault.lock();
+            let Some((place, at)) = place else {
+                return fault.map_bar(&memory);
+            };
+            match self.phase() {
+                Phase::Passing => return fault.map_bar(&memory),
+                Phase::Trapped => {
+                    return match place.shadow(at) {
+                        Some(shadow) if self.arm(fault.address(), place.number, at).is_ok() => {
+                            fault.map(&memory, shadow.pfn())
+                        }
+                        // Not in the guest's address space, so nobody may look at it: a
+                        // page that is mapped now would be found by a slot made later,
+                        // and the guest's writes would be lost.
+                        _ => Fault::REFUSED,
+                    };
+                }
+                Phase::Settling => {}
+            }
+            drop(memory);
+            match fault.accessor() {
+                Accessor::Copy => return Fault::REFUSED,
+                Accessor::Kvm => {
+                    self.parked.fetch_add(1, Release);
+                    fsleep(Delta::from_micros(PAUSE_US));
+                    self.parked.fetch_sub(1, Release);
+                }
+                Accessor::User | Accessor::Remote => fsleep(Delta::from_micros(PAUSE_US)),
+            }
+        }
+        Fault::REFUSED
+    }
+
+    fn show(&self, window: usize, offset: u64, value: u32) {
+        if let Some(place) = self.place(window) {
+            place.show(offset, value);
         }
     }
 }

@@ -93,7 +93,8 @@ fn trapped(shared: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 writeln!(f, "BAR{index} {:#x}-{last:#x}", span.offset)?;
             }
         }
-        for window in provided.trap.trapped() {
+        let windows = (0..).map_while(|index| provided.trap.window(index));
+        for (window, _) in windows.filter(|(_, trapped)| *trapped) {
             let last = window.span.end().unwrap_or(u64::MAX).saturating_sub(1);
             writeln!(
                 f,

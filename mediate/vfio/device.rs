@@ -49,7 +49,11 @@ use crate::{
         transport::Choice,
         written::Extent, //
     },
-    trap::kvm::Trap,
+    trap::{
+        kvm,
+        region,
+        switch::Switch, //
+    },
     vfio::{
         counters::Counters,
         debug,
@@ -66,7 +70,8 @@ use crate::{
             Refresh,
             INTERVAL_MS, //
         },
-        tracking::Tracking, //
+        tracking::Tracking,
+        trap_region::TrapRegion, //
     },
 };
 use kernel::{
@@ -85,7 +90,9 @@ use kernel::{
 pub(crate) struct Provided {
     pub(crate) binding: Arc<Binding>,
     pub(crate) transport: Transport,
-    pub(crate) trap: Arc<Trap>,
+    pub(crate) trap: Arc<dyn Switch>,
+    /// Where the VMM learns what to trap, if it can.
+    pub(crate) region: Option<Arc<TrapRegion>>,
     pub(crate) bars: [Region; BARS],
 }
 
@@ -93,6 +100,18 @@ impl Provided {
     /// The view of BAR `index`; `None` for any other region.
     fn bar(&self, index: u32) -> Option<&Region> {
         self.bars.get(usize::try_from(index).ok()?)
+    }
+
+    /// Whether faults in mappings of `span` of BAR `region` are ours: it may be trapped, or
+    /// the VMM may yet opt in.
+    fn owns(&self, region: u32, span: Span) -> bool {
+        self.region.is_some() || self.trap.concerns(region, span)
+    }
+
+    /// What can be followed of what the VF writes.
+    fn tracking(&self, log: &Arc<DirtyLog>) -> Option<Tracking> {
+        let new = || Tracking::new(self.binding.clone(), self.trap.clone(), log.clone());
+        self.binding.can_log().then(new)
     }
 }
 
@@ -113,6 +132,10 @@ pub(crate) struct Shared {
     pub(crate) migration: Arc<Migration>,
     /// What it has written, shared with the host handle.
     pub(crate) log: Arc<DirtyLog>,
+    /// Has the VMM switch things on and off in the trap region one at a time. Over the
+    /// state lock.
+    #[pin]
+    control: Mutex<()>,
     pub(crate) counters: Arc<Counters>,
     /// Dropped, and with that waited for, when the device is unbound.
     #[pin]
@@ -125,6 +148,7 @@ impl Shared {
             counters: Arc::new(Counters::new(), GFP_KERNEL)?,
             log: Arc::pin_init(DirtyLog::new(counters.clone()), GFP_KERNEL)?,
             provided <- new_mutex!(None),
+            control <- new_mutex!(()),
             user <- new_mutex!(None),
             last_error: Arc::pin_init(LastError::new(), GFP_KERNEL)?,
             migration: Arc::pin_init(Migration::new(), GFP_KERNEL)?,
@@ -148,13 +172,23 @@ struct User {
     pid: i32,
 }
 
-/// The transport that an operator's choice means for a device. In this version there are
-/// `kvm` and `fixed`.
+/// The transport that an operator's choice means for a device. With `auto` it may become
+/// `region` later, if the VMM opts in.
 fn transport(choice: Choice, dev: &Core<'_>) -> Transport {
     match choice {
         Choice::Fixed => Transport::Fixed,
+        Choice::Region => Transport::Region,
         Choice::Auto | Choice::Kvm if dev.has_trackable_kvm() => Transport::Kvm,
-        Choice::Auto | Choice::Kvm | Choice::Region | Choice::None => Transport::None,
+        Choice::Auto | Choice::Kvm | Choice::None => Transport::None,
+    }
+}
+
+/// Whether the VMM gets a region in which it learns what to trap.
+fn has_region(choice: Choice, transport: Transport) -> bool {
+    match transport {
+        Transport::Fixed | Transport::Region => true,
+        Transport::Kvm => false,
+        Transport::None => choice == Choice::Auto,
     }
 }
 
@@ -186,8 +220,7 @@ fn movable_sizes(
         }
     };
     match (transport, choice) {
-        (Transport::Fixed | Transport::Kvm, _) => return Some(sizes),
-        (Transport::None, Choice::None) => (),
+        (Transport::Fixed | Transport::Kvm | Transport::Region, _) => return Some(sizes),
         (Transport::None, Choice::Auto | Choice::Kvm) => dev_info!(
             dev,
             "passed through as by vfio-pci, no migration is offered, as there is no KVM guest \
@@ -195,12 +228,7 @@ fn movable_sizes(
              transport=fixed, which costs an exit to the VMM for each access to registers that \
              are mediated\n"
         ),
-        (Transport::None, _) => dev_info!(
-            dev,
-            "transport={} is not in this version, kvm and fixed are: passed through as by \
-             vfio-pci, no migration is offered\n",
-            choice.word()
-        ),
+        (Transport::None, _) => (),
     }
     None
 }
@@ -215,6 +243,57 @@ impl MediatedDevice {
 
     fn provided(&self) -> Option<Arc<Provided>> {
         self.shared.provided.lock().clone()
+    }
+
+    pub(super) fn migration(&self) -> &Migration {
+        &self.shared.migration
+    }
+
+    pub(super) fn control(&self) -> &Mutex<()> {
+        &self.shared.control
+    }
+
+    /// The VMM will obey the trap region: a device that is as under vfio-pci is mediated from
+    /// now on. Errors: `EBUSY` if a BAR is mapped already, `EOPNOTSUPP` if it could not be
+    /// moved, the provider's.
+    pub(super) fn opt_in(
+        &self,
+        dev: &Core<'_>,
+        provided: &Provided,
+        trap: &region::Trap,
+    ) -> Result {
+        let binding = &provided.binding;
+        if provided.transport != Transport::None {
+            return Ok(());
+        }
+        binding.set_transport(Transport::Region);
+        let mediated = Sizes::ask(binding).and_then(|sizes| {
+            let bars = Self::view(dev, binding)?;
+            trap.mediate(dev, &bars)?;
+            Ok((sizes, bars))
+        });
+        let (sizes, bars) = mediated.inspect_err(|_| binding.set_transport(Transport::None))?;
+        let mediated = Arc::new(
+            Provided {
+                binding: binding.clone(),
+                transport: Transport::Region,
+                trap: provided.trap.clone(),
+                region: provided.region.clone(),
+                bars,
+            },
+            GFP_KERNEL,
+        );
+        let mediated = mediated?;
+        let tracking = mediated.tracking(&self.shared.log);
+        let is_followed = tracking.is_some();
+        *self.shared.provided.lock() = Some(mediated);
+        self.shared
+            .migration
+            .open(Some((binding.clone(), sizes, tracking)));
+        dev.offer_migration(true);
+        dev.offer_log::<Self>(is_followed);
+        dev_info!(dev, "the VMM obeys the trap region: migration is offered\n");
+        Ok(())
     }
 
     /// The provider's view of each BAR, checked.
@@ -308,7 +387,14 @@ impl Operations for MediatedDevice {
     fn open(&self, dev: &Core<'_>) -> Result {
         let choice = param::transport();
         let transport = transport(choice, dev);
-        let trap = Arc::pin_init(Trap::new(self.shared.counters.clone()), GFP_KERNEL)?;
+        let plain = Arc::pin_init(region::Trap::new(), GFP_KERNEL)?;
+        let trap: Arc<dyn Switch> = match transport {
+            Transport::Kvm => {
+                let counters = self.shared.counters.clone();
+                Arc::pin_init(kvm::Trap::new(counters), GFP_KERNEL)?
+            }
+            Transport::None | Transport::Fixed | Transport::Region => plain.clone(),
+        };
         let parts = HostParts {
             transport,
             last_error: self.shared.last_error.clone(),
@@ -324,26 +410,39 @@ impl Operations for MediatedDevice {
             Some(binding) => {
                 let binding = Arc::new(binding, GFP_KERNEL)?;
                 movable = movable_sizes(dev, &binding, choice, transport);
-                if transport == Transport::Kvm && movable.is_some() && binding.can_log() {
-                    let windows = (0..).zip(binding.windows());
-                    trap.set_windows(windows.filter(|(_, window)| !window.optional))?;
-                }
+                // What is as under vfio-pci has been given no access to memory by iommufd.
+                let is_plain = transport == Transport::None;
+                let has_region = has_region(choice, transport) && !(is_plain && dev.has_iommufd());
+                let may_be_moved = movable.is_some() || is_plain && has_region;
                 let bars = Self::view(dev, &binding)?;
+                let mut region = None;
+                if may_be_moved && binding.can_log() {
+                    let mut windows = KVec::new();
+                    for window in (0..).zip(binding.windows()) {
+                        windows.push(window, GFP_KERNEL)?;
+                    }
+                    trap.set_windows(&windows)?;
+                    if movable.is_some() {
+                        plain.mediate(dev, &bars)?;
+                    }
+                    if has_region {
+                        let index = dev.add_trap_region()?;
+                        region = Some(Arc::new(TrapRegion { index, trap: plain }, GFP_KERNEL)?);
+                    }
+                }
                 dev_info!(dev, "opened with provider {:?}\n", binding.name());
                 let provided = Provided {
                     binding,
                     transport,
                     trap,
+                    region,
                     bars,
                 };
                 Some(Arc::new(provided, GFP_KERNEL)?)
             }
         };
         let movable = provided.as_ref().and_then(|p| {
-            let tracking = p.binding.can_log().then(|| {
-                let trap = (p.transport == Transport::Kvm).then(|| p.trap.clone());
-                Tracking::new(p.binding.clone(), trap, self.shared.log.clone())
-            });
+            let tracking = p.tracking(&self.shared.log);
             Some((p.binding.clone(), movable?, tracking))
         });
         dev.offer_migration(movable.is_some());
@@ -384,6 +483,12 @@ impl Operations for MediatedDevice {
     fn rw(&self, dev: &Core<'_>, io: &mut FileIo) -> Result<usize> {
         let provided = self.provided();
         let (index, offset) = io.target();
+        if let Some((provided, region)) = provided
+            .as_ref()
+            .and_then(|p| Some((p, p.region.as_ref().filter(|r| r.index == index)?)))
+        {
+            return self.rw_trap_region(dev, io, provided, region, offset);
+        }
         match provided.as_ref().and_then(|p| Some((p, p.bar(index)?))) {
             None => io.pass(dev, 0, io.count()),
             Some((provided, bar)) => {
@@ -405,9 +510,14 @@ impl Operations for MediatedDevice {
         if !bar.may_map(mapping.span()) {
             return Err(EINVAL);
         }
+        if let Some(region) = &provided.region {
+            if !region.trap.allows(mapping.region(), mapping.span()) {
+                return Err(EBUSY);
+            }
+        }
         match provided.binding.mmap(mapping)? {
             Answer::Done => Ok(()),
-            Answer::Pass if provided.trap.concerns(mapping.region(), mapping.span()) => {
+            Answer::Pass if provided.owns(mapping.region(), mapping.span()) => {
                 dev.mmap_own::<Self>(mapping)
             }
             Answer::Pass => dev.mmap(mapping),
@@ -416,6 +526,12 @@ impl Operations for MediatedDevice {
 
     fn mediates(&self, region: u32, span: Span) -> bool {
         self.provided().is_some_and(|provided| {
+            if provided.transport == Transport::None {
+                if let Some(region) = &provided.region {
+                    region.trap.bypassed();
+                }
+                return false;
+            }
             let hidden = |bar: &Region| bar.hidden().any(|hidden| hidden.overlaps(&span));
             provided.bar(region).is_some_and(hidden) || provided.trap.concerns(region, span)
         })

@@ -42,6 +42,7 @@ use crate::{
         stream_parser::Kind,
         written::Extent, //
     },
+    trap::region::Trap,
 };
 use kernel::{
     new_mutex, new_poll_condvar, new_spinlock,
@@ -125,6 +126,8 @@ pub(super) struct Inner {
     pub(super) session: Option<(u64, Session)>,
     /// How many sessions there were.
     sessions: u64,
+    /// Whether the VF may go on before its guest's memory is there.
+    prefault: bool,
 }
 
 impl Inner {
@@ -210,6 +213,7 @@ impl Migration {
                 movable: None,
                 session: None,
                 sessions: 0,
+                prefault: false,
             }),
             deferred_reset <- new_spinlock!(false),
             changed <- new_poll_condvar!(),
@@ -290,6 +294,7 @@ impl Migration {
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.stop_tracking();
+        inner.prefault = false;
         let movable = inner.movable.take();
         self.enter(&mut inner, State::Running);
         drop(inner);
@@ -317,6 +322,45 @@ impl Migration {
             let dev = movable.binding.dev();
             dev.trace_state(from.raw(), State::Running.raw(), Ok(()));
         }
+    }
+
+    /// Has doorbells refused whose memory is missing, or no longer.
+    ///
+    /// Errors: `EOPNOTSUPP`; `EBUSY` if the VF runs already, or what is to be trapped is
+    /// mapped; `EFAULT` if what was held back is still missing; the provider's.
+    pub(crate) fn set_prefault(&self, trap: &Trap, on: bool) -> Result {
+        let mut inner = self.lock();
+        let binding = inner.movable.as_ref().ok_or(EOPNOTSUPP)?.binding.clone();
+        if on == inner.prefault {
+            return Ok(());
+        }
+        let dev = binding.dev();
+        if on {
+            if !matches!(inner.state, State::Resuming | State::Stop) {
+                return Err(EBUSY);
+            }
+            trap.set_prefault(&dev, true)?;
+            if let Err(errno) = binding.prefault_start() {
+                trap.set_prefault(&dev, false)?;
+                return Err(errno);
+            }
+        } else {
+            trap.forget_missing();
+            binding.prefault_stop()?;
+            trap.set_prefault(&dev, false)?;
+        }
+        inner.prefault = on;
+        Ok(())
+    }
+
+    /// Gives to the device what was held back. Errors: `EINVAL` if nothing is; `EFAULT` if its
+    /// memory is missing.
+    pub(crate) fn retry(&self, trap: &Trap) -> Result {
+        let inner = self.lock();
+        let movable = inner.movable.as_ref().filter(|_| inner.prefault);
+        let binding = &movable.ok_or(EINVAL)?.binding;
+        trap.forget_missing();
+        binding.prefault_retry()
     }
 
     /// The uAPI's number of the state. Errors: `EOPNOTSUPP`.
@@ -439,6 +483,13 @@ impl Migration {
             })
         };
         match action {
+            // What is missing the VMM is told, and tries again.
+            Action::QuiesceP2p if inner.prefault => {
+                binding.set_level(Level::P2p).map_err(|errno| match errno {
+                    EFAULT => undone(errno),
+                    _ => lost(errno),
+                })?;
+            }
             Action::QuiesceP2p => level(Level::P2p).map_err(lost)?,
             Action::QuiesceStop => {
                 level(Level::Stop).map_err(lost)?;

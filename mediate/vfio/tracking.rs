@@ -18,7 +18,7 @@ use crate::{
         log_ops::UserBitmap, //
     },
     logic::written::Extent,
-    trap::kvm::Trap, //
+    trap::switch::Switch, //
 };
 use kernel::{
     prelude::*,
@@ -31,15 +31,15 @@ const RUNS: usize = 32;
 /// What is needed to follow a VF's writes.
 pub(crate) struct Tracking {
     binding: Arc<Binding>,
-    /// What traps the windows; `None` if they are never mapped.
-    trap: Option<Arc<Trap>>,
+    /// What traps the windows.
+    trap: Arc<dyn Switch>,
     log: Arc<DirtyLog>,
     is_on: bool,
 }
 
 impl Tracking {
     /// For an open device whose provider can tell what the VF writes. Off.
-    pub(crate) fn new(binding: Arc<Binding>, trap: Option<Arc<Trap>>, log: Arc<DirtyLog>) -> Self {
+    pub(crate) fn new(binding: Arc<Binding>, trap: Arc<dyn Switch>, log: Arc<DirtyLog>) -> Self {
         Self {
             binding,
             trap,
@@ -82,13 +82,14 @@ impl Tracking {
             channel(&self.log);
             return Ok(());
         }
-        if let Some(trap) = &self.trap {
-            Trap::on(trap, &self.binding).inspect_err(|errno| {
+        let said = self.binding.failures();
+        self.trap.clone().on(&self.binding).inspect_err(|errno| {
+            if self.binding.failures() == said {
                 self.binding.explain(format_args!(
                     "the guest's doorbells cannot be trapped: {errno:?}"
                 ));
-            })?;
-        }
+            }
+        })?;
         channel(&self.log);
         self.is_on = true;
         let started = explained(&self.binding, "beginning to log what the VF writes", || {
@@ -173,9 +174,7 @@ impl Tracking {
         self.binding.log_stop();
         self.log.stop_scope();
         self.log.stop_log();
-        if let Some(trap) = &self.trap {
-            trap.off(&self.binding.dev());
-        }
+        self.trap.off(&self.binding.dev());
         self.is_on = false;
     }
 }

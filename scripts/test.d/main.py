@@ -29,6 +29,8 @@ TRUTH_SEEDS = "5"
 QUICK_BENCH = ["harvest"]
 # Draws the bench's pictures.
 PLOTS = "python3-matplotlib"
+# Moves before memory; `make postcopy` has many more.
+POSTCOPY_SEEDS = "6"
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
@@ -205,6 +207,8 @@ def suites(part):
                 Suite("soak-trap-debug", ["scripts/soak", "trap", "1", "debug", "1"], by_status),
                 Suite("soak-hostile-debug", ["scripts/soak", "hostile", "2", "debug"], by_status),
             ]
+        case "postcopy":
+            return [Suite("postcopy", ["scripts/postcopy", POSTCOPY_SEEDS], by_pattern(SUMMARY))]
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]
@@ -215,7 +219,8 @@ def suites(part):
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, tracking, guide, bench, thorough")
+            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, "
+                             "postcopy, tracking, guide, bench, thorough")
 
 
 def flat(entries):

@@ -12,6 +12,8 @@ mod level_tests;
 mod move_tests;
 #[cfg(any(test, kunit_module))]
 mod page0_tests;
+#[cfg(any(test, kunit_module))]
+mod prefault_tests;
 mod queues;
 #[cfg(any(test, kunit_module))]
 mod receive_tests;

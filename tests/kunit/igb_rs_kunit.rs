@@ -31,6 +31,7 @@ mod provider {
     pub(crate) mod logic;
     pub(crate) mod page0;
     pub(crate) mod platform;
+    pub(crate) mod prefault;
     pub(crate) mod probe;
     mod registers;
     mod rings;

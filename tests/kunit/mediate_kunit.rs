@@ -33,6 +33,8 @@ mod stream_fault;
 mod stream_parser;
 #[path = "../../mediate/logic/transport.rs"]
 mod transport;
+#[path = "../../mediate/logic/trap_region.rs"]
+mod trap_region;
 #[path = "../../mediate/logic/vf_ids.rs"]
 mod vf_ids;
 #[path = "../../mediate/logic/window.rs"]

@@ -17,7 +17,7 @@ from mover import (  # noqa: F401 (fixtures are used by name)
 )
 from rigtest import migration as mig
 from rigtest.migration import DataFile, S, set_state
-from rigtest.vfio import CONFIG_REGION, Device, outcome
+from rigtest.vfio import CONFIG_REGION, NUM_REGIONS, Device, outcome
 
 
 def test_what_is_offered(device):
@@ -361,7 +361,6 @@ def test_a_provider_that_cannot_move_this_vf(vf, log):
 WORDS = {
     "auto": "vfio_pci_mediate with transport=fixed, which costs",
     "kvm": "vfio_pci_mediate with transport=fixed, which costs",
-    "region": "transport=region is not in this version",
     "none": None,
 }
 
@@ -383,6 +382,14 @@ def test_without_a_transport_there_is_no_migration(vf, log, word):
         assert mig.flags(device) == 0
     with Device(vf) as device:
         assert mig.flags(device) == OFFERED
+
+
+@pytest.mark.parametrize("word", ("region", "fixed"))
+def test_where_nothing_is_logged_nothing_is_to_be_trapped(vf, word):
+    TRANSPORT.write_text(word)
+    with Device(vf) as device:
+        assert mig.flags(device) == OFFERED
+        assert outcome(lambda: device.region(NUM_REGIONS)) == "EINVAL"
 
 
 @pytest.mark.parametrize("word", ("", "Fixed", "fixed fixed", "fixedd", "kvm,region", "1", "x" * 300))

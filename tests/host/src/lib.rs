@@ -31,6 +31,8 @@ mod stream_fault;
 mod stream_parser;
 #[path = "../../../mediate/logic/transport.rs"]
 mod transport;
+#[path = "../../../mediate/logic/trap_region.rs"]
+mod trap_region;
 #[path = "../../../mediate/logic/vf_ids.rs"]
 mod vf_ids;
 #[path = "../../../mediate/logic/window.rs"]
@@ -65,6 +67,7 @@ mod provider {
     pub(crate) mod logic;
     pub(crate) mod page0;
     pub(crate) mod platform;
+    pub(crate) mod prefault;
     pub(crate) mod probe;
     mod registers;
     mod rings;

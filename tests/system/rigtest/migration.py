@@ -142,7 +142,7 @@ def prelude(version=1, magic=MAGIC, reserved=0):
     return magic + struct.pack("<II", version, reserved)
 
 
-def identity(provider=b"test_provider", vendor=0x8086, device=0x10CA, abi=3):
+def identity(provider=b"test_provider", vendor=0x8086, device=0x10CA, abi=4):
     return record(HEADER, struct.pack("<IHH", abi, vendor, device) + provider)
 
 

@@ -20,9 +20,9 @@ use std::{
 };
 
 /// Where guest memory begins for devices.
-const IOVA: u64 = 0x1000_0000;
+pub const IOVA: u64 = 0x1000_0000;
 /// Bytes of a guest's memory: rings and buffers of two queue pairs.
-const MEMORY: usize = 4 << 20;
+pub const MEMORY: usize = 4 << 20;
 /// The VLANs that each VF joins.
 pub const VLANS: [u16; 2] = [100, 200];
 /// How long packets may be on their way.

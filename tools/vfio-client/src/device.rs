@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Context, Error, Result},
     iommu::{open_device, Backend, IoSpace},
-    memory::Memory,
+    memory::{Memory, Piece},
     region::{Area, Region},
 };
 use std::{
@@ -79,6 +79,11 @@ impl Device {
     /// Gives it memory.
     pub fn map(&self, memory: &Memory) -> Result<()> {
         self.space.map(memory)
+    }
+
+    /// Gives it a piece of memory that is at an address of ours.
+    pub(crate) fn map_piece(&self, address: u64, piece: Piece) -> Result<()> {
+        self.space.map_piece(address, piece)
     }
 
     /// Lets it decode its BARs and start DMA.

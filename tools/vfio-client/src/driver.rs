@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     frame::{self, Id, Mac, NoFrame},
     mailbox::Mailbox,
-    memory::Memory,
+    memory::{Memory, Piece},
     queue::{Lane, Queue},
     registers::{reg, Registers},
 };
@@ -72,6 +72,12 @@ impl<R: Registers> Driver<R> {
             options,
             queues: (0..count).map(queue).collect::<Result<_>>()?,
         })
+    }
+
+    /// Where its rings are, and where heads are written to.
+    pub fn rings(&self) -> Vec<Piece> {
+        let of = |queue: &Queue| [queue.rx.descriptors, queue.tx.descriptors, queue.head_page];
+        self.queues.iter().flat_map(of).collect()
     }
 
     /// The VF's registers.

@@ -13,7 +13,7 @@ use crate::{
         kvm::Vm,
     },
     error::{Context, Result},
-    memory::Memory,
+    memory::{Memory, Piece},
 };
 use iommufd_bindings::{
     iommu_ioas_alloc, iommu_ioas_map, iommufd_ioas_map_flags_IOMMU_IOAS_MAP_FIXED_IOVA as FIXED,
@@ -154,13 +154,22 @@ impl IoSpace {
     /// The kernel pins the pages, so they exist for as long as the device may
     /// use them, whatever becomes of `memory`.
     pub fn map(&self, memory: &Memory) -> Result<()> {
+        let piece = Piece {
+            iova: memory.iova(),
+            size: memory.size(),
+        };
+        self.map_piece(memory.address(), piece)
+    }
+
+    /// The same of a piece that is at `address` of ours.
+    pub(crate) fn map_piece(&self, address: u64, piece: Piece) -> Result<()> {
         match self {
             Self::Container { container, .. } => {
                 let mut map = vfio_iommu_type1_dma_map {
                     flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-                    vaddr: memory.address(),
-                    iova: memory.iova(),
-                    size: memory.size(),
+                    vaddr: address,
+                    iova: piece.iova,
+                    size: piece.size,
                     ..Default::default()
                 };
                 exchange(container, ioctl::VFIO_IOMMU_MAP_DMA(), &mut map)
@@ -169,9 +178,9 @@ impl IoSpace {
                 let mut map = iommu_ioas_map {
                     flags: FIXED | READABLE | WRITEABLE,
                     ioas_id: *ioas,
-                    user_va: memory.address(),
-                    length: memory.size(),
-                    iova: memory.iova(),
+                    user_va: address,
+                    length: piece.size,
+                    iova: piece.iova,
                     ..Default::default()
                 };
                 exchange(iommufd, ioctl::IOMMU_IOAS_MAP(), &mut map)
@@ -179,8 +188,7 @@ impl IoSpace {
         }
         .context(format!(
             "mapping {:#x} bytes at {:#x} for DMA",
-            memory.size(),
-            memory.iova()
+            piece.size, piece.iova
         ))?;
         Ok(())
     }

@@ -77,6 +77,8 @@ enum Command {
     Switch(commands::switch::Options),
     /// Be a hostile guest while its doorbells are trapped
     Hostile(commands::hostile::Options),
+    /// Move a guest whose memory comes after it
+    Postcopy(commands::postcopy::Options),
     /// Load forged streams: each is refused, or valid
     Forged {
         /// The VF whose stream is forged
@@ -119,6 +121,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Truth(options) => commands::truth::run(&options),
         Command::Switch(options) => commands::switch::run(&options),
         Command::Hostile(options) => commands::hostile::run(&options),
+        Command::Postcopy(options) => commands::postcopy::run(&options),
         Command::Forged {
             source,
             target,

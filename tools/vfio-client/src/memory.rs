@@ -88,6 +88,15 @@ impl Memory {
         })
     }
 
+    /// What nobody has yet.
+    pub fn unused(&self) -> Piece {
+        let used = self.used.load(Ordering::Relaxed);
+        Piece {
+            iova: self.iova + used,
+            size: self.size() - used,
+        }
+    }
+
     fn slice(&self, iova: u64, size: usize) -> Result<VolatileSlice<'_>> {
         let offset = iova
             .checked_sub(self.iova)

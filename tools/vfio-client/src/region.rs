@@ -3,7 +3,8 @@
 //! What the kernel says of a device's region, from the bytes it says it in.
 
 use crate::abi::uapi::{
-    VFIO_REGION_INFO_CAP_SPARSE_MMAP, VFIO_REGION_INFO_FLAG_CAPS, VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_REGION_INFO_CAP_SPARSE_MMAP, VFIO_REGION_INFO_CAP_TYPE, VFIO_REGION_INFO_FLAG_CAPS,
+    VFIO_REGION_INFO_FLAG_MMAP,
 };
 
 /// A part of a region.
@@ -26,6 +27,8 @@ pub struct Region {
     pub size: u64,
     /// Where it begins in the device's file.
     pub offset: u64,
+    /// Type and subtype of one that is none of PCI's.
+    pub kind: Option<(u32, u32)>,
     /// Capabilities, by number.
     pub capabilities: Vec<u16>,
     /// What may be mapped of it.
@@ -64,6 +67,9 @@ impl Region {
                 if u32::from(id) == VFIO_REGION_INFO_CAP_SPARSE_MMAP {
                     sparse = Some(sparse_areas(info, at)?);
                 }
+                if u32::from(id) == VFIO_REGION_INFO_CAP_TYPE {
+                    region.kind = Some((word(info, at + 8)?, word(info, at + 12)?));
+                }
                 let next = usize::try_from(word(info, at + 4)?).ok()?;
                 // The chain only goes forward, so it ends.
                 if next != 0 && next <= at {
@@ -86,15 +92,6 @@ impl Region {
         };
         region.areas.iter().all(within).then_some(region)
     }
-
-    /// Which area holds all of `size` bytes from `offset`, and where in it.
-    pub fn locate(&self, offset: u64, size: u64) -> Option<(usize, u64)> {
-        self.areas.iter().enumerate().find_map(|(index, area)| {
-            let inside = offset.checked_sub(area.offset)?;
-            let end = inside.checked_add(size)?;
-            (end <= area.size).then_some((index, inside))
-        })
-    }
 }
 
 fn sparse_areas(info: &[u8], at: usize) -> Option<Vec<Area>> {
@@ -113,6 +110,15 @@ fn sparse_areas(info: &[u8], at: usize) -> Option<Vec<Area>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Which area holds all of `size` bytes from `offset`, and where in it.
+    fn locate(region: &Region, offset: u64, size: u64) -> Option<(usize, u64)> {
+        region.areas.iter().enumerate().find_map(|(index, area)| {
+            let inside = offset.checked_sub(area.offset)?;
+            let end = inside.checked_add(size)?;
+            (end <= area.size).then_some((index, inside))
+        })
+    }
 
     /// Information of a 16 KiB region with the given capabilities after it.
     fn info(flags: u32, cap_offset: u32, rest: &[u32]) -> Vec<u8> {
@@ -133,8 +139,8 @@ mod tests {
             (region.index, region.size, region.offset),
             (2, 0x4000, 0x200_0000_0000)
         );
-        assert_eq!(region.locate(0x3ffc, 4), Some((0, 0x3ffc)));
-        assert_eq!(region.locate(0x3ffd, 4), None);
+        assert_eq!(locate(&region, 0x3ffc, 4), Some((0, 0x3ffc)));
+        assert_eq!(locate(&region, 0x3ffd, 4), None);
         assert_eq!(Region::parse(&info(3, 0, &[])).unwrap().areas, []);
     }
 
@@ -160,11 +166,20 @@ mod tests {
         let region = Region::parse(&info(ALL, 32, &caps)).unwrap();
         assert_eq!(region.capabilities, [3, 1]);
         assert_eq!(region.areas.len(), 2);
-        assert_eq!(region.locate(0x0c40, 4), None);
-        assert_eq!(region.locate(0x1000, 4), Some((0, 0)));
-        assert_eq!(region.locate(0x1ffe, 4), None);
-        assert_eq!(region.locate(0x3818, 4), Some((1, 0x818)));
-        assert_eq!(region.locate(u64::MAX, 4), None);
+        assert_eq!(locate(&region, 0x0c40, 4), None);
+        assert_eq!(locate(&region, 0x1000, 4), Some((0, 0)));
+        assert_eq!(locate(&region, 0x1ffe, 4), None);
+        assert_eq!(locate(&region, 0x3818, 4), Some((1, 0x818)));
+        assert_eq!(locate(&region, u64::MAX, 4), None);
+    }
+
+    #[test]
+    fn regions_of_other_kinds_say_which() {
+        let caps = [2 | 1 << 16, 0, 0x4d45_4454, 1];
+        let region = Region::parse(&info(ALL & !4, 32, &caps)).unwrap();
+        assert_eq!(region.kind, Some((0x4d45_4454, 1)));
+        assert_eq!(Region::parse(&info(ALL, 32, &caps[..3])), None);
+        assert_eq!(Region::parse(&info(7, 0, &[])).unwrap().kind, None);
     }
 
     #[test]

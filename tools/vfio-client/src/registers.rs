@@ -6,10 +6,10 @@ use crate::{
     abi::mapping::Mapping,
     device::Device,
     error::{Error, Result},
-    region::Region,
+    region::{Area, Region},
 };
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -106,33 +106,86 @@ pub mod reg {
     pub const QUEUE_ENABLE: u32 = 1 << 25;
 }
 
+/// A part of a BAR that can be mapped, and is or not.
+struct Place {
+    area: Area,
+    mapping: Option<Arc<Mapping>>,
+}
+
 /// BAR 0 of a device: mapped where it may be, through the file elsewhere.
 pub struct Bar {
     device: Arc<Device>,
     region: Region,
-    mappings: Vec<Arc<Mapping>>,
+    /// Held while a register is used, so that none is when its mapping goes.
+    places: RwLock<Vec<Place>>,
+    /// Has memory come that a write was refused for.
+    on_missing: OnceLock<OnMissing>,
 }
+
+/// What is done when memory is missing; the write is repeated after that.
+type OnMissing = Box<dyn Fn() -> Result<()> + Send + Sync>;
 
 impl Bar {
     /// Maps what may be mapped.
     pub fn new(device: Arc<Device>) -> Result<Self> {
+        Self::in_pieces(device, |areas| areas.to_vec())
+    }
+
+    /// The same, in pieces that `cut` makes of the areas.
+    pub fn in_pieces(device: Arc<Device>, cut: impl Fn(&[Area]) -> Vec<Area>) -> Result<Self> {
         let region = device.region(0)?;
-        let mappings = region
-            .areas
-            .iter()
-            .map(|&area| device.map_area(&region, area).map(Arc::new))
+        let place = |area| {
+            let mapping = device.map_area(&region, area)?;
+            Ok(Place {
+                area,
+                mapping: Some(Arc::new(mapping)),
+            })
+        };
+        let places = cut(&region.areas)
+            .into_iter()
+            .map(place)
             .collect::<Result<_>>()?;
         Ok(Self {
             device,
             region,
-            mappings,
+            places: RwLock::new(places),
+            on_missing: OnceLock::new(),
         })
     }
 
+    /// What to do when a write is refused for missing memory; said once.
+    pub(crate) fn on_missing(&self, what: impl Fn() -> Result<()> + Send + Sync + 'static) {
+        let _ = self.on_missing.set(Box::new(what));
+    }
+
+    fn places(&self) -> RwLockReadGuard<'_, Vec<Place>> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is mapped, and from which offset on.
-    pub(crate) fn mapped(&self) -> impl Iterator<Item = (u64, Arc<Mapping>)> + '_ {
-        let offsets = self.region.areas.iter().map(|area| area.offset);
-        offsets.zip(self.mappings.iter().cloned())
+    pub(crate) fn mapped(&self) -> Vec<(u64, Arc<Mapping>)> {
+        let places = self.places();
+        let mapped = |place: &Place| Some((place.area.offset, place.mapping.clone()?));
+        places.iter().filter_map(mapped).collect()
+    }
+
+    /// Maps the pieces that `area` consists of, or takes their mappings away.
+    pub(crate) fn set_mapped(&self, area: Area, mapped: bool) -> Result<()> {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        let inside = |piece: &Area| {
+            piece.offset >= area.offset && piece.offset + piece.size <= area.offset + area.size
+        };
+        for place in places.iter_mut().filter(|place| inside(&place.area)) {
+            match (mapped, place.mapping.is_some()) {
+                (true, false) => {
+                    let mapping = self.device.map_area(&self.region, place.area)?;
+                    place.mapping = Some(Arc::new(mapping));
+                }
+                (false, true) => place.mapping = None,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes a register through the device's file.
@@ -145,16 +198,22 @@ impl Bar {
         &self.device
     }
 
-    /// The mapping that holds the register at `offset`, and where in it.
-    fn locate(&self, offset: u32) -> Option<(&Mapping, usize)> {
-        let (index, inside) = self.region.locate(offset.into(), 4)?;
-        Some((self.mappings.get(index)?, usize::try_from(inside).ok()?))
+    /// Does something with the mapping that holds the register at `offset`, if there is one,
+    /// and where in it.
+    fn with<T>(&self, offset: u32, f: impl Fn(&Mapping, usize) -> Option<T>) -> Option<T> {
+        let offset = u64::from(offset);
+        let places = self.places();
+        let place = places.iter().find(|place| {
+            place.area.offset <= offset && offset < place.area.offset + place.area.size
+        })?;
+        let inside = usize::try_from(offset - place.area.offset).ok()?;
+        f(place.mapping.as_ref()?, inside)
     }
 }
 
 impl Registers for Bar {
     fn read(&self, offset: u32) -> Result<u32> {
-        if let Some(value) = self.locate(offset).and_then(|(map, at)| map.read(at)) {
+        if let Some(value) = self.with(offset, Mapping::read) {
             return Ok(value);
         }
         let mut bytes = [0; 4];
@@ -163,13 +222,17 @@ impl Registers for Bar {
     }
 
     fn write(&self, offset: u32, value: u32) -> Result<()> {
-        if self
-            .locate(offset)
-            .and_then(|(map, at)| map.write(at, value))
-            .is_some()
-        {
+        if self.with(offset, |map, at| map.write(at, value)).is_some() {
             return Ok(());
         }
-        self.write_by_file(offset.into(), &value.to_le_bytes())
+        loop {
+            match (
+                self.write_by_file(offset.into(), &value.to_le_bytes()),
+                self.on_missing.get(),
+            ) {
+                (Err(error), Some(come)) if error.errno() == Some(libc::EFAULT) => come()?,
+                (result, _) => return result,
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     memory::Memory,
     migration::{set_state, Saving, State},
     registers::Bar,
+    trap_region::Obedient,
     truth::seed::Transport,
     vm::{GuestBar, Vm},
 };
@@ -65,7 +66,7 @@ pub fn open(
         }
         Transport::Fixed => GuestBar::Plain(Bar::new(Arc::new(Device::open(address, backend)?))?),
         Transport::Region => {
-            return Err(Error::Wrong("transport region: it is not built yet".into()))
+            GuestBar::Region(Obedient::new(&Arc::new(Device::open(address, backend)?))?)
         }
     };
     bar.device().map(&memory)?;

@@ -10,6 +10,7 @@ use crate::{
     iommu::Backend,
     memory::{Memory, PAGE},
     registers::{reg, Bar, Registers},
+    trap_region::Obedient,
 };
 use kvm_bindings::kvm_segment;
 use kvm_ioctls::{VcpuExit, VcpuFd};
@@ -311,13 +312,15 @@ pub enum GuestBar {
     Plain(Bar),
     /// Those of queues are a processor's.
     Vm(VmBar),
+    /// All are the VMM's, who maps what the trap region lets it.
+    Region(Obedient),
 }
 
 impl GuestBar {
     /// The VM, if there is one.
     pub fn vm(&self) -> Option<&VmBar> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Region(_) => None,
             Self::Vm(vm) => Some(vm),
         }
     }
@@ -326,10 +329,10 @@ impl GuestBar {
     pub fn stores(&self, processor: usize, stores: &[Store]) -> Result<()> {
         match self {
             Self::Vm(vm) => vm.store_on(processor, stores),
-            Self::Plain(bar) => stores.iter().try_for_each(|store| {
+            Self::Plain(_) | Self::Region(_) => stores.iter().try_for_each(|store| {
                 let bytes = store.value.to_le_bytes();
                 let width = usize::try_from(store.width).unwrap_or(0).min(bytes.len());
-                bar.write_by_file(store.offset.into(), bytes.get(..width).unwrap_or(&[]))
+                self.bar().write_by_file(store.offset.into(), bytes.get(..width).unwrap_or(&[]))
             }),
         }
     }
@@ -338,6 +341,7 @@ impl GuestBar {
         match self {
             Self::Plain(bar) => bar,
             Self::Vm(vm) => &vm.bar,
+            Self::Region(obedient) => obedient.bar(),
         }
     }
 

@@ -24,6 +24,7 @@ mod abi {
     pub(crate) mod page_pool;
     pub(crate) mod pci;
     pub(crate) mod pci_errors;
+    mod prefault;
     pub(crate) mod provider;
     pub(crate) mod rx_mode;
     pub(crate) mod skb;
@@ -70,6 +71,7 @@ mod provider {
     pub(crate) mod mediate;
     mod page0;
     mod platform;
+    mod prefault;
     pub(crate) mod probe;
     mod registers;
     mod rings;

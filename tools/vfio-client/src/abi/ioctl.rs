@@ -93,7 +93,8 @@ unsafe impl<const N: usize> Argument for Buffer<N> {}
 #[repr(C, align(8))]
 pub(crate) struct Buffer<const N: usize>(pub(crate) [u8; N]);
 
-fn check(status: i32) -> io::Result<i32> {
+/// What a system call answered.
+pub(super) fn check(status: i32) -> io::Result<i32> {
     if status < 0 {
         return Err(io::Error::last_os_error());
     }

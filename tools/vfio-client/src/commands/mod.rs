@@ -6,6 +6,7 @@ pub mod forged;
 pub mod hostile;
 pub mod info;
 mod neighbour;
+pub mod postcopy;
 pub mod roundtrip;
 pub mod switch;
 pub mod traffic;

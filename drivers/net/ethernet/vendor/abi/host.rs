@@ -21,6 +21,8 @@ pub(crate) enum Transport {
     /// What is mediated is never mapped; what may have to be trapped is, but for the time
     /// in which it is.
     Kvm,
+    /// The same, but the VMM sees to it.
+    Region,
 }
 
 /// A host handle.
@@ -52,9 +54,12 @@ impl Host {
 
     /// How accesses come here.
     pub(crate) fn transport(&self) -> Transport {
-        match self.raw().transport {
+        // It may change once.
+        // SAFETY: By the invariant; the mediator changes it by a single store.
+        match unsafe { (&raw const (*self.0.as_ptr()).transport).read_volatile() } {
             bindings::VFIO_MEDIATE_TRANSPORT_NONE => Transport::None,
             bindings::VFIO_MEDIATE_TRANSPORT_KVM => Transport::Kvm,
+            bindings::VFIO_MEDIATE_TRANSPORT_REGION => Transport::Region,
             _ => Transport::Fixed,
         }
     }
@@ -89,6 +94,14 @@ impl Host {
         if let Some(show) = self.raw().show {
             // SAFETY: The handle is valid.
             unsafe { show(self.raw(), window, offset, value) };
+        }
+    }
+
+    /// This memory of the guest's, whole pages, is missing.
+    pub(crate) fn missing(&self, iova: u64, len: u64) {
+        if let Some(missing) = self.raw().missing {
+            // SAFETY: The handle is valid.
+            unsafe { missing(self.raw(), iova, len) };
         }
     }
 

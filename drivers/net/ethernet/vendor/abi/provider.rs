@@ -9,7 +9,8 @@ use super::{
     host::Host,
     log,
     migration,
-    pci::as_raw, //
+    pci::as_raw,
+    prefault, //
 };
 use crate::{
     pf::{
@@ -103,6 +104,7 @@ static OPS: Ops = Ops(bindings::vfio_mediate_ops {
     windows: WINDOW_TABLE.as_ptr(),
     migration: &raw const migration::OPS,
     log: &raw const log::OPS,
+    prefault: &raw const prefault::OPS,
     open: Some(open),
     release: Some(release),
     get_region_info: Some(get_region_info),
@@ -267,7 +269,7 @@ unsafe extern "C" fn rw(
     // SAFETY: The caller hands in so many bytes, for this call.
     let bytes = unsafe { core::slice::from_raw_parts_mut(val.cast::<u8>(), width) };
     if write {
-        return answer(Ok(vf.write(region, offset, bytes)));
+        return answer(vf.write(region, offset, bytes));
     }
     answer(vf.read(region, offset, bytes))
 }

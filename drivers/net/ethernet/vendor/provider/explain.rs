@@ -38,6 +38,9 @@ pub(super) fn explain(fault: &Fault, netdev: &NetDevice, vf: usize) -> Result<CS
              {context} of transmit queue {queue}, which is no longer in the ring; try again, \
              or switch transmit offloads off in the guest"
         )),
+        Fault::Missing => CString::try_from_fmt(format_args!(
+            "VF {vf} of {device} waits for memory of its guest's: the VMM must map it for DMA"
+        )),
         Fault::Busy => CString::try_from_fmt(format_args!(
             "VF {vf} of {device} cannot be moved: its queues do not stop"
         )),

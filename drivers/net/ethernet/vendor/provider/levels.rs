@@ -58,6 +58,8 @@ pub(crate) struct Machine {
     pub(super) loaded: bool,
     /// How much more than the registers hold the guest has seen in its counters.
     pub(super) ahead: Statistics,
+    /// Queues are put up without anything that is posted to them.
+    pub(super) holds: bool,
 }
 
 /// What a VF that goes on has to be told of.
@@ -78,7 +80,18 @@ impl Machine {
             stopped: Stopped::default(),
             loaded: false,
             ahead: Statistics::default(),
+            holds: false,
         }
+    }
+
+    /// Whether queues are put up without anything that is posted to them, from now on.
+    pub(crate) fn hold(&mut self, holds: bool) {
+        self.holds = holds;
+    }
+
+    /// What it was when it was stopped, or was said to have been elsewhere.
+    pub(crate) fn stopped(&mut self) -> &mut Stopped {
+        &mut self.stopped
     }
 
     /// How far it is quiesced.
@@ -149,7 +162,12 @@ impl Machine {
             rings::replay(platform, vf, &device, &self.stopped.contexts)?;
             registers::write_heads(platform.io(), vf, &device)?;
         }
-        switches::start_all(platform, vf, &device)?;
+        let given = if self.holds {
+            device.without_posted()
+        } else {
+            device
+        };
+        switches::start_all(platform, vf, &given)?;
         registers::enable_vectors(platform.io(), vf, device.interrupts.enabled)?;
         self.keep(platform, Stillness::Quiet)?;
         self.level = Level::Quiet;

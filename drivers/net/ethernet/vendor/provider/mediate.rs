@@ -16,6 +16,7 @@ use super::{
     logic::{
         announce,
         contexts::Descriptor,
+        posted::Gap,
         scan::{
             MAX_DESCRIPTORS,
             NULL, //
@@ -32,6 +33,7 @@ use super::{
         Fault,
         Platform, //
     },
+    prefault::Prefault,
     tracking::Tracking,
     tracking_tx::Transmit, //
 };
@@ -150,6 +152,10 @@ pub(crate) struct MediatedVf {
     /// which is never taken with it.
     #[pin]
     machine: Mutex<Machine>,
+    /// What is held back until its memory is there. Taken with `machine` or alone; over
+    /// `rings`.
+    #[pin]
+    prefault: Mutex<Prefault>,
     /// What the VF writes to the guest's memory: the ring lock. Taken with `machine` or
     /// alone, and never with the VFs' lock held; the guest's memory is reached with it.
     #[pin]
@@ -215,6 +221,7 @@ impl MediatedVf {
             port,
             host,
             machine <- new_mutex!(Machine::new(index), "igb_rs::machine"),
+            prefault <- new_mutex!(Prefault::new(index), "igb_rs::prefault"),
             rings <- new_mutex!(Tracking::new(index), "igb_rs::rings"),
             ahead <- new_spinlock!(Statistics::default(), "igb_rs::ahead"),
         }))
@@ -230,7 +237,7 @@ impl MediatedVf {
     fn is_mediated(&self) -> bool {
         match self.host.transport() {
             Transport::None => false,
-            Transport::Fixed | Transport::Kvm => true,
+            Transport::Fixed | Transport::Kvm | Transport::Region => true,
         }
     }
 
@@ -242,7 +249,7 @@ impl MediatedVf {
         match self.host.transport() {
             Transport::None => None,
             Transport::Fixed => Some(&MAPPABLE_IF_FIXED),
-            Transport::Kvm => Some(&MAPPABLE),
+            Transport::Kvm | Transport::Region => Some(&MAPPABLE),
         }
     }
 
@@ -259,36 +266,103 @@ impl MediatedVf {
         }
     }
 
-    /// A register is written through the device's file.
-    pub(crate) fn write(&self, bar: u32, offset: u64, bytes: &[u8]) -> Answer {
-        if let Some(offset) = self.receive_offset(bar, offset) {
+    /// A register is written through the device's file. Errors: `EFAULT` if the device would
+    /// need memory that is missing, while that is held back; it does not get to know then.
+    pub(crate) fn write(&self, bar: u32, offset: u64, bytes: &[u8]) -> Result<Answer> {
+        if let Some((page, offset)) = self.window_offset(bar, offset) {
+            let mut prefault = self.prefault.lock();
+            if prefault.is_on() {
+                let gap = prefault.gap(&self.reach(), page, offset, bytes)?;
+                self.refuse_missing(gap)?;
+                prefault.wrote(page, offset, bytes);
+            } else if page == Page::Transmit {
+                return Ok(Answer::Pass);
+            }
             // Logged or not: one that passes while logging begins would not be seen. It
             // cannot fail: the registers of a VF that there is do exist.
-            let _ = self.write_window(Page::Receive, offset, bytes);
-            return Answer::Done;
+            let _ = self.write_window(page, offset, bytes);
+            return Ok(Answer::Done);
         }
         if !self.is_page0(bar, offset) {
-            return Answer::Pass;
+            return Ok(Answer::Pass);
         }
         if page0::resets(offset, bytes) {
             // A driver that resets may move its rings next. What is not known now is not
             // known by the next sync either.
             let _ = self.rings.lock().sync(&self.reach(), Transmit::Always);
+            self.prefault.lock().forget();
         }
         if page0::write(&self.reach(), self.vf, offset, bytes) {
-            Answer::Done
+            Ok(Answer::Done)
         } else {
-            Answer::Pass
+            Ok(Answer::Pass)
         }
     }
 
-    /// Where in the page of the receive queues a register is that is mediated.
-    fn receive_offset(&self, bar: u32, offset: u64) -> Option<u32> {
-        let within = offset.checked_sub(Page::Receive.offset())?;
-        if bar != REGISTERS || within >= window::SIZE || !self.is_mediated() {
+    /// In which page of queues a register is that is mediated, and where.
+    fn window_offset(&self, bar: u32, offset: u64) -> Option<(Page, u32)> {
+        if bar != REGISTERS || !self.is_mediated() {
             return None;
         }
-        u32::try_from(within).ok()
+        Page::ALL.into_iter().find_map(|page| {
+            let within = offset.checked_sub(page.offset())?;
+            let within = u32::try_from(within)
+                .ok()
+                .filter(|_| within < window::SIZE)?;
+            Some((page, within))
+        })
+    }
+
+    /// Tells the VMM what is missing. Errors: `Missing` if anything is.
+    fn missing(&self, gap: Option<Gap>) -> Result<(), Fault> {
+        match gap {
+            None => Ok(()),
+            Some(Gap { iova, len }) => {
+                self.host.missing(iova, len);
+                Err(Fault::Missing)
+            }
+        }
+    }
+
+    fn refuse_missing(&self, gap: Option<Gap>) -> Result {
+        self.missing(gap).map_err(|fault| fault.errno())
+    }
+
+    /// Gives to the device what was held back of queues whose memory is all there.
+    fn give(&self, prefault: &mut Prefault) -> Result {
+        let reach = self.reach();
+        let gap = prefault.retry(&reach, |place, value| {
+            // As above.
+            let _ = self.write_window(place.page(), place.offset(), &value.to_le_bytes());
+        })?;
+        self.refuse_missing(gap)
+    }
+
+    /// What would need memory that is missing is refused from now on. Errors: `EBUSY` if the
+    /// VF is not stopped.
+    pub(crate) fn start_prefault(&self) -> Result {
+        let mut machine = self.machine.lock();
+        if machine.level() != Level::Stopped {
+            return Err(EBUSY);
+        }
+        machine.hold(true);
+        self.prefault.lock().set(true);
+        Ok(())
+    }
+
+    /// Gives to the device what was held back. Errors: `EFAULT` if memory of it is missing.
+    pub(crate) fn retry_prefault(&self) -> Result {
+        self.give(&mut self.prefault.lock())
+    }
+
+    /// The same; then nothing is refused any more.
+    pub(crate) fn stop_prefault(&self) -> Result {
+        let mut machine = self.machine.lock();
+        let mut prefault = self.prefault.lock();
+        self.give(&mut prefault)?;
+        prefault.set(false);
+        machine.hold(false);
+        Ok(())
     }
 
     /// The guest writes to a register of a queue.
@@ -298,7 +372,7 @@ impl MediatedVf {
         rings.write(&reach, page, offset, bytes)?;
         match self.host.transport() {
             // It reads from the device.
-            Transport::None | Transport::Fixed => Ok(()),
+            Transport::None | Transport::Fixed | Transport::Region => Ok(()),
             Transport::Kvm => rings.show(&reach, page, offset, bytes),
         }
     }
@@ -342,7 +416,7 @@ impl MediatedVf {
 
     /// Most bytes of a state. Errors: `EOPNOTSUPP` if the VF cannot be moved.
     pub(crate) fn state_size(&self, _kind: Kind) -> Result<usize> {
-        if self.port.heads_writable && self.is_mediated() {
+        if self.port.heads_writable {
             Ok(image::MAX_SIZE)
         } else {
             Err(EOPNOTSUPP)
@@ -361,7 +435,11 @@ impl MediatedVf {
     /// Tells the operator why a hook fails.
     fn explained<R>(&self, result: Result<R, Fault>) -> Result<R> {
         result.map_err(|fault| {
-            // Without memory for the reason there is still the errno.
+            // What is missing is no failure. Without memory for the reason there is still
+            // the errno.
+            if fault == Fault::Missing {
+                return fault.errno();
+            }
             if let Ok(why) = explain(&fault, &self.port.netdev, self.vf) {
                 self.host.refuse(&why);
             }
@@ -395,7 +473,21 @@ impl MediatedVf {
                 self.tell(reach);
             }
             let before = machine.level();
+            let mut prefault = self.prefault.lock();
+            if prefault.is_on() && (before, level) == (Level::Stopped, Level::Quiet) {
+                let gap = prefault.gap_before_start(reach, machine.stopped())?;
+                self.missing(gap)?;
+            }
             machine.quiesce(reach, level)?;
+            if prefault.is_on() && before != level {
+                let device = &mut machine.stopped().device;
+                match level {
+                    Level::Stopped => prefault.put_back(device),
+                    Level::Quiet if before == Level::Stopped => prefault.hold(device),
+                    Level::Quiet | Level::Runs => {}
+                }
+            }
+            drop(prefault);
             match (before, level) {
                 (Level::Stopped, Level::Quiet) => {
                     // As below.
@@ -418,6 +510,8 @@ impl MediatedVf {
         if self.hook(|machine, reach| machine.resume(reach))? == Resumed::FromElsewhere {
             self.announce();
         }
+        // The VMM is told what is missing.
+        let _ = self.retry_prefault();
         Ok(())
     }
 
@@ -425,6 +519,7 @@ impl MediatedVf {
     pub(crate) fn reset(&self) {
         // It cannot fail: the registers of a VF that there is do exist.
         let _ = self.hook(|machine, reach| Ok(machine.reset(reach)?));
+        self.prefault.lock().forget();
         // Registers but those that let queues run survive it, and so does what is logged.
         // What is not known now is not known by the next sync either.
         let _ = self.rings.lock().sync(&self.reach(), Transmit::Always);
@@ -448,6 +543,7 @@ impl MediatedVf {
 #[pinned_drop]
 impl PinnedDrop for MediatedVf {
     fn drop(self: Pin<&mut Self>) {
+        self.prefault.lock().set(false);
         // A VMM that has died in the midst of a move leaves the VF as it was then.
         self.stop_log();
         self.reset();

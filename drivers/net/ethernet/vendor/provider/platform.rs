@@ -55,6 +55,8 @@ pub(crate) enum Fault {
     /// The guest relies on an offload context, of this queue and index, that its ring no
     /// longer holds.
     Context(usize, usize),
+    /// Memory that is needed is not there yet; the VMM is told which.
+    Missing,
     /// A queue does not stop.
     Busy,
     /// The ring of this receive queue is longer than what can be logged.
@@ -87,6 +89,7 @@ impl Fault {
             Self::Malformed(Malformed::NoRoom) => ENOSPC,
             Self::Malformed(_) | Self::Misfit(_) => EINVAL,
             Self::Queue(..) | Self::Context(..) | Self::TooLong(_) => ENOTRECOVERABLE,
+            Self::Missing => EFAULT,
             Self::Busy => ETIMEDOUT,
         }
     }

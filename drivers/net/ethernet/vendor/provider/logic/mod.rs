@@ -13,6 +13,7 @@ pub(crate) mod contexts;
 mod faults;
 pub(crate) mod fields;
 pub(crate) mod guest;
+pub(crate) mod posted;
 pub(crate) mod queues;
 pub(crate) mod scan;
 #[cfg(any(test, kunit_module))]

@@ -5,6 +5,7 @@
 use super::{
     contexts::Contexts,
     queues::{
+        Ring,
         RxQueue,
         TxQueue, //
     },
@@ -92,6 +93,27 @@ pub(crate) struct Device {
     pub(crate) split_types: u32,
     /// Interrupts.
     pub(crate) interrupts: Interrupts,
+}
+
+impl Device {
+    /// With queues that have nothing to do.
+    pub(crate) fn without_posted(self) -> Self {
+        let idle = |ring: Ring| Ring {
+            tail: ring.head,
+            ..ring
+        };
+        Self {
+            rx: self.rx.map(|queue| RxQueue {
+                ring: idle(queue.ring),
+                ..queue
+            }),
+            tx: self.tx.map(|queue| TxQueue {
+                ring: idle(queue.ring),
+                ..queue
+            }),
+            ..self
+        }
+    }
 }
 
 /// All that only a VF that is stopped can tell.
