@@ -9,7 +9,6 @@
 #   make check unit kunit system
 #   make fuzz [TARGET=NAME] [RUNS=N] [SECONDS=N]
 #   make soak PART=NAME [ROUNDS=N] [KERNEL=stock|debug] [FIRST=N] [FAULTS=1]
-#   make netdev [ROUNDS=N]  igb_rs beside in-tree igb, in figures
 #   make truth [TRANSPORT=kvm|region|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
 #   make postcopy [SEEDS=N] [SEED=N] [TRANSPORT=region|fixed] [KERNEL=stock|debug]
 #   make bench [PART=NAME] [ROUNDS=N]
@@ -44,9 +43,6 @@ fuzz:
 soak:
 	@scripts/soak "$(PART)" "$(ROUNDS)" "$(KERNEL)" "$(FIRST)"
 
-netdev: modules
-	@scripts/rig run --nics 2 --timeout 7200 -- python3 -B tests/netdev/compare.py $(if $(ROUNDS),--rounds "$(ROUNDS)")
-
 truth:
 	@scripts/truth "$(TRANSPORT)" "$(CHANNEL)" "$(SEEDS)" "$(SEED)" $(if $(filter command% environment%,$(origin KERNEL)),"$(KERNEL)")
 
@@ -59,4 +55,4 @@ postcopy:
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system fuzz soak netdev truth bench postcopy clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth bench postcopy clean
