@@ -332,7 +332,8 @@ impl GuestBar {
             Self::Plain(_) | Self::Region(_) => stores.iter().try_for_each(|store| {
                 let bytes = store.value.to_le_bytes();
                 let width = usize::try_from(store.width).unwrap_or(0).min(bytes.len());
-                self.bar().write_by_file(store.offset.into(), bytes.get(..width).unwrap_or(&[]))
+                self.bar()
+                    .write_by_file(store.offset.into(), bytes.get(..width).unwrap_or(&[]))
             }),
         }
     }
