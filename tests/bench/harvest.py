@@ -9,7 +9,7 @@ import subprocess
 
 from runner import SRC
 
-import report
+import results
 
 # No rig: natively.
 NICS = 0
@@ -49,7 +49,7 @@ def run(rounds, say):
 def result(found, size):
     """The part's report."""
     def each(name, count=DESCRIPTORS):
-        return report.side(name, [one[name] / count for one in found])
-    also = [report.part("ns/descriptor", each("retire"), each("copy")) | {"what": "retire"}]
-    also += [report.part("ns", each(name, 1)) | {"what": f"{name} of a state", "bytes": size} for name in ("save", "load")]
-    return report.part("ns/descriptor", each("harvest"), each("copy"), GOAL, also=also, state_bytes=size)
+        return results.side(name, [one[name] / count for one in found])
+    also = [results.part("ns/descriptor", each("retire"), each("copy")) | {"what": "retire"}]
+    also += [results.part("ns", each(name, 1)) | {"what": f"{name} of a state", "bytes": size} for name in ("save", "load")]
+    return results.part("ns/descriptor", each("harvest"), each("copy"), GOAL, also=also, state_bytes=size)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pictures
-import report
+import results
 
 SRC = Path(__file__).resolve().parents[2]
 OUT = SRC / "build/bench"
@@ -49,10 +49,10 @@ def run_part(part, rounds):
     try:
         entry = json.loads(file.read_text())
     except (OSError, ValueError):
-        return report.not_run(f"it ended with status {status}: see build/bench/{part}.console")
+        return results.not_run(f"it ended with status {status}: see build/bench/{part}.console")
     if status and entry["ran"]:
         # Faults in the kernel's log: what was measured is not to be trusted.
-        entry = report.not_run(f"it ended with status {status}: see build/bench/{part}.console")
+        entry = results.not_run(f"it ended with status {status}: see build/bench/{part}.console")
     return entry
 
 
@@ -73,15 +73,15 @@ def publish(whole, folder):
     """Puts the table and the pictures into Documentation/."""
     there = SRC / "Documentation/performance"
     there.mkdir(exist_ok=True)
-    (there / "results.rst").write_text(report.rst(whole))
-    for part in report.PARTS:
+    (there / "results.rst").write_text(results.rst(whole))
+    for part in results.PARTS:
         for picture in whole.get(part, {}).get("pictures", ()):
             shutil.copy(folder / picture, there)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("parts", nargs="*", choices=[*report.PARTS, []], metavar="PART")
+    parser.add_argument("parts", nargs="*", choices=[*results.PARTS, []], metavar="PART")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--into", type=Path, default=OUT, help="the folder of report and pictures")
     parser.add_argument("--publish", action="store_true", help="run nothing: put what there is into Documentation/")
@@ -98,7 +98,7 @@ def main():
         publish(whole, into)
         return 0
     whole["machine"] = machine()
-    parts = options.parts or report.PARTS
+    parts = options.parts or results.PARTS
     for number, part in enumerate(parts, 1):
         print(f"== {part} ({number} of {len(parts)})", flush=True)
         entry = run_part(part, options.rounds)
@@ -106,7 +106,7 @@ def main():
             entry["pictures"] = pictures.draw(part, entry, into)
         whole[part] = entry
         file.write_text(json.dumps(whole, indent=1) + "\n")
-    print(report.table(whole))
+    print(results.table(whole))
     print(f"bench: {sum(whole[part]['ran'] for part in parts)} passed, "
           f"{sum(not whole[part]['ran'] for part in parts)} failed")
     return 0 if all(whole[part]["ran"] for part in parts) else 1

@@ -14,12 +14,12 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/bench"), str(SRC / "tests/system")]
 OUT = SRC / "build/bench/parts"
 
-import report  # noqa: E402
+import results  # noqa: E402
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=report.PARTS)
+    parser.add_argument("part", choices=results.PARTS)
     parser.add_argument("--rounds", type=int, required=True)
     options = parser.parse_args()
     start = time.monotonic()
@@ -32,7 +32,7 @@ def main():
         result = importlib.import_module(options.part).run(options.rounds, say)
     except Exception as error:
         traceback.print_exc()
-        result = report.not_run(f"{type(error).__name__}: {error}")
+        result = results.not_run(f"{type(error).__name__}: {error}")
     (OUT / f"{options.part}.json").write_text(json.dumps(result) + "\n")
     return 0 if result["ran"] else 1
 
