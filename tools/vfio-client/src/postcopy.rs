@@ -97,17 +97,15 @@ impl Fetch {
         Ok(())
     }
 
-    /// The same of all pages that a piece touches.
+    /// The same of all pages that a piece touches; of none if it has no bytes.
     pub fn map_piece(&self, piece: Piece) -> Result<()> {
+        let Some(last) = piece.size.checked_sub(1) else {
+            return Ok(());
+        };
         let Some(first) = piece.iova.checked_sub(self.source.iova()) else {
             return Err(Error::Wrong(format!("{piece:x?} is not the guest's")));
         };
-        if piece.size > 0 {
-            for page in first / PAGE..=(first + piece.size - 1) / PAGE {
-                self.map(page)?;
-            }
-        }
-        Ok(())
+        (first / PAGE..=(first + last) / PAGE).try_for_each(|page| self.map(page))
     }
 
     /// Something was refused for missing memory: maps what the region names.
