@@ -53,6 +53,7 @@ mod logic {
 }
 mod trap {
     pub(crate) mod kvm;
+    mod place;
     pub(crate) mod region;
     pub(crate) mod switch;
 }

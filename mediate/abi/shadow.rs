@@ -42,16 +42,30 @@ impl Shadow {
         unsafe { bindings::vfm_page_pfn(self.page.as_ptr()) }
     }
 
+    /// Where the register at `offset` is, a multiple of 4 within the page.
+    fn word(&self, offset: usize) -> Option<NonNull<u32>> {
+        if offset % size_of::<u32>() != 0 || offset >= PAGE_SIZE {
+            return None;
+        }
+        // SAFETY: Within the page.
+        Some(unsafe { self.memory.add(offset) }.cast())
+    }
+
+    /// What the register at `offset`, a multiple of 4 within the page, reads as.
+    pub(crate) fn get(&self, offset: usize) -> Option<u32> {
+        let word = self.word(offset)?;
+        // SAFETY: Within the page, and aligned. The guest may store to it at the same time,
+        // by the word.
+        Some(unsafe { word.as_ptr().read_volatile() })
+    }
+
     /// The register at `offset`, a multiple of 4 within the page, reads as `value` from now
     /// on. Nothing happens for another offset.
     pub(crate) fn set(&self, offset: usize, value: u32) {
-        if offset % size_of::<u32>() != 0 || offset >= PAGE_SIZE {
-            return;
+        if let Some(word) = self.word(offset) {
+            // SAFETY: As in `get`. The guest may read it at the same time, and KVM may store
+            // what the guest writes: neither sees a part of it.
+            unsafe { word.as_ptr().write_volatile(value) };
         }
-        // SAFETY: Within the page.
-        let place = unsafe { self.memory.as_ptr().add(offset) };
-        // SAFETY: As above, and aligned. The guest may read it at the same time, and KVM
-        // may store what the guest writes: neither sees a part of it.
-        unsafe { place.cast::<u32>().write_volatile(value) };
     }
 }

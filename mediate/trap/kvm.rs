@@ -12,6 +12,13 @@
 //! tracked, and only after that maps the shadow. So a memory slot that goes away and comes
 //! back needs no more than the window to be unmapped again.
 //!
+//! KVM (7.3) makes the first mapping writable all the same, tracked or not, where it had noted
+//! that the guest's page is nobody's: make_spte() takes such a note for a mapping that was
+//! writable before. It had if the guest used its BAR while it was not there. So each page is
+//! *suspect* at first: soon after it has been mapped it is unmapped again, and what has been
+//! stored to the shadow past us meanwhile is told to the provider then. After that KVM maps it
+//! as it should: the note is gone.
+//!
 //! On the way back there may be a virtual CPU that has decided to emulate a store, but has
 //! not copied yet. KVM copies byte by byte, which a register must never see. So there is a
 //! phase *settling*, in which nothing is mapped: such a copy fails, which makes KVM hand the
@@ -22,7 +29,10 @@
 //! mmu_lock. The provider's hooks are called with none of them. `phase` changes with
 //! memory_lock held for write, but for the end of settling, which only lets go on who waits.
 
-use super::switch::Switch;
+use super::{
+    place::Place,
+    switch::Switch, //
+};
 use crate::{
     abi::{
         bar::{
@@ -35,8 +45,11 @@ use crate::{
             Tracker,
             Vcpu, //
         },
-        shadow::Shadow,
-        vfio_device::Core, //
+        vfio_device::Core,
+        work::{
+            Run,
+            Work, //
+        }, //
     },
     logic::{
         access::accesses,
@@ -48,6 +61,7 @@ use crate::{
 use kernel::{
     new_mutex,
     prelude::*,
+    static_lock_class,
     sync::{
         atomic::{
             Acquire,
@@ -61,7 +75,8 @@ use kernel::{
     },
     time::{
         delay::fsleep,
-        Delta, //
+        Delta,
+        Msecs, //
     },
 };
 
@@ -72,6 +87,24 @@ const MAX_TRACKED: usize = 32;
 /// How long to pause while settling, and how often at most: 200 ms in all.
 const PAUSE_US: i64 = 100;
 const SETTLE_PAUSES: u32 = 2000;
+
+/// After so long it is looked what was stored to a suspect page past us.
+const RECHECK_MS: Msecs = 2;
+
+/// So many looks must find that KVM has told us of stores before a page is not suspect any
+/// more. One is not enough: an emulation that began when the page was nobody's may end when it
+/// is ours, and be told of while KVM's note is still there.
+const LOOKS: u32 = 3;
+
+/// Looks for that.
+struct Recheck(Arc<Trap>);
+
+impl Run for Recheck {
+    fn run(&self) -> Option<Msecs> {
+        self.0.recheck();
+        None
+    }
+}
 
 /// What faults in a window do.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -102,38 +135,6 @@ impl Phase {
     }
 }
 
-/// A window, with a shadow for each of its pages.
-struct Place {
-    /// Which of the provider's windows it is.
-    number: usize,
-    window: Window,
-    shadows: KVec<Shadow>,
-}
-
-impl Place {
-    fn new(number: usize, window: Window) -> Result<Self> {
-        let mut shadows = KVec::new();
-        for _ in 0..window.span.size / PAGE_SIZE {
-            shadows.push(Shadow::new()?, GFP_KERNEL)?;
-        }
-        Ok(Self {
-            number,
-            window,
-            shadows,
-        })
-    }
-
-    fn shadow(&self, offset: u64) -> Option<&Shadow> {
-        self.shadows.get(usize::try_from(offset / PAGE_SIZE).ok()?)
-    }
-
-    fn show(&self, offset: u64, value: u32) {
-        if let (Some(shadow), Ok(at)) = (self.shadow(offset), usize::try_from(offset % PAGE_SIZE)) {
-            shadow.set(at, value);
-        }
-    }
-}
-
 /// A page of the guest's that is tracked.
 struct TrackedPage {
     gfn: u64,
@@ -142,6 +143,11 @@ struct TrackedPage {
     offset: u64,
     /// Whether KVM still tracks it.
     armed: bool,
+    /// How many looks are left to see whether KVM has made it writable; none when it is known
+    /// that it has not.
+    suspect: u32,
+    /// Whether KVM has told us of a store since the last look.
+    told: bool,
 }
 
 /// What there is while windows are not passed through.
@@ -149,6 +155,8 @@ struct Tracking {
     tracker: Arc<Tracker>,
     binding: Arc<Binding>,
     pages: KVec<TrackedPage>,
+    /// Owns the trap, until it is off.
+    recheck: Pin<KBox<Work<Recheck>>>,
 }
 
 /// The trap of one open device.
@@ -159,8 +167,8 @@ pub(crate) struct Trap {
     phase: Atomic<u32>,
     /// Virtual CPUs that wait for the end of settling.
     parked: Atomic<u32>,
-    /// Protects which pages of the guest's are tracked, and by whom. Under memory_lock and
-    /// KVM's slots_lock; over KVM's mmu_lock.
+    /// Protects which pages of the guest's are tracked, and by whom, and what is known of the
+    /// shadows. Under memory_lock and KVM's slots_lock; over KVM's mmu_lock.
     #[pin]
     tracking: Mutex<Option<Tracking>>,
     counters: Arc<Counters>,
@@ -229,13 +237,17 @@ impl Trap {
     /// is none, and others.
     fn arm(&self, address: usize, window: usize, offset: u64) -> Result {
         let mut tracking = self.tracking.lock();
-        let Some(Tracking { tracker, pages, .. }) = &mut *tracking else {
+        let Some(tracking) = &mut *tracking else {
             return Err(ENOENT);
         };
+        let (tracker, pages) = (&tracking.tracker, &mut tracking.pages);
+        let mut suspect = false;
         for gfn in tracker.pages_at(address)? {
-            if pages.iter().any(|page| page.gfn == gfn) {
+            if let Some(page) = pages.iter().find(|page| page.gfn == gfn) {
+                suspect |= page.suspect > 0;
                 continue;
             }
+            suspect = true;
             if pages.len() == MAX_TRACKED {
                 return Err(E2BIG);
             }
@@ -247,30 +259,96 @@ impl Trap {
                     window,
                     offset,
                     armed: true,
+                    suspect: LOOKS,
+                    told: false,
                 },
                 GFP_NOWAIT,
             )?;
         }
+        if suspect {
+            // If it comes before KVM has mapped the page, KVM asks again, and so do we.
+            tracking.recheck.schedule(RECHECK_MS);
+        }
         Ok(())
+    }
+
+    /// Looks whether the guest has stored to suspect pages past us. May sleep.
+    fn recheck(&self) {
+        let binding = {
+            let tracking = self.tracking.lock();
+            let Some(tracking) = &*tracking else {
+                return;
+            };
+            if !tracking.pages.iter().any(|page| page.suspect > 0) {
+                return;
+            }
+            tracking.binding.clone()
+        };
+        let dev = binding.dev();
+        for window in self.windows() {
+            dev.unmap(window.region, window.span);
+        }
+        self.tell_strays(&binding);
+    }
+
+    /// Tells the provider what was stored to suspect pages past us. May sleep.
+    fn tell_strays(&self, binding: &Binding) {
+        // Each register of each page once, as long as the guest goes on.
+        let most = self.places().len().saturating_mul(MAX_TRACKED * 1024);
+        for _ in 0..most {
+            let stray = self.tracking.lock().as_ref().and_then(|tracking| {
+                let mut suspects = tracking.pages.iter().filter(|page| page.suspect > 0);
+                suspects.find_map(|page| {
+                    let (offset, value) = self.place(page.window)?.stray(page.offset)?;
+                    Some((page.window, offset, value))
+                })
+            });
+            let Some((window, offset, value)) = stray else {
+                break;
+            };
+            self.tell(binding, window, offset, &value.to_le_bytes());
+        }
+        if let Some(tracking) = &mut *self.tracking.lock() {
+            for page in tracking.pages.iter_mut().filter(|page| page.told) {
+                page.suspect = page.suspect.saturating_sub(1);
+                page.told = false;
+            }
+        }
+    }
+
+    /// Tells the provider of a store to a window.
+    fn tell(&self, binding: &Binding, window: usize, offset: u64, bytes: &[u8]) {
+        let Some(Window { region, span, .. }) = self.place(window).map(|place| place.window) else {
+            return;
+        };
+        binding
+            .dev()
+            .trace_trap(region, span.offset + offset, bytes, true);
+        self.counters.trapped_writes.fetch_add(1, Relaxed);
+        binding.trap_write(window, offset, bytes);
+    }
+
+    /// KVM has stored `len` bytes at the guest's `gpa`: who is to know of it, and to which
+    /// offset of which window that was.
+    fn take_note(&self, gpa: u64, len: usize) -> Option<(Arc<Binding>, usize, u64)> {
+        let mut tracking = self.tracking.lock();
+        let Some(tracking) = &mut *tracking else {
+            return None;
+        };
+        let mut pages = tracking.pages.iter_mut();
+        let page = pages.find(|page| page.gfn == gpa / PAGE_SIZE)?;
+        page.told = true;
+        let start = page.offset + gpa % PAGE_SIZE;
+        self.place(page.window)?.told(start, len);
+        Some((tracking.binding.clone(), page.window, start))
     }
 
     /// The guest has written to a page; in the virtual CPU's task, which may not be one of
     /// ours.
     pub(crate) fn written(&self, gpa: u64, bytes: &[u8]) {
-        let found = self.tracking.lock().as_ref().and_then(|tracking| {
-            let page = tracking
-                .pages
-                .iter()
-                .find(|page| page.gfn == gpa / PAGE_SIZE)?;
-            Some((tracking.binding.clone(), page.window, page.offset))
-        });
-        let Some((binding, window, offset)) = found else {
+        let Some((binding, window, start)) = self.take_note(gpa, bytes.len()) else {
             return;
         };
-        let Some(Window { region, span, .. }) = self.place(window).map(|place| place.window) else {
-            return;
-        };
-        let start = offset + gpa % PAGE_SIZE;
         for access in accesses(start, bytes.len()) {
             let Ok(from) = usize::try_from(access.offset - start) else {
                 return;
@@ -278,11 +356,7 @@ impl Trap {
             let Some(piece) = bytes.get(from..from + access.width) else {
                 return;
             };
-            binding
-                .dev()
-                .trace_trap(region, span.offset + access.offset, piece, true);
-            self.counters.trapped_writes.fetch_add(1, Relaxed);
-            binding.trap_write(window, access.offset, piece);
+            self.tell(&binding, window, access.offset, piece);
         }
     }
 
@@ -335,12 +409,21 @@ impl Switch for Trap {
             return Err(EBUSY);
         }
         let pages = KVec::with_capacity(MAX_TRACKED, GFP_KERNEL)?;
+        let recheck = KBox::pin_init(
+            Work::new(
+                c"vfm_recheck",
+                [static_lock_class!(), static_lock_class!()],
+                Recheck(self.clone()),
+            ),
+            GFP_KERNEL,
+        )?;
         let dev = binding.dev();
         let tracker = Arc::new(Tracker::new(&dev, self.clone())?, GFP_KERNEL)?;
         *self.tracking.lock() = Some(Tracking {
             tracker,
             binding: binding.clone(),
             pages,
+            recheck,
         });
         let memory = dev.write_memory();
         for Place { window, .. } in self.places() {
@@ -351,7 +434,7 @@ impl Switch for Trap {
             let Window { region, span, .. } = place.window;
             for offset in (0..span.size).step_by(size_of::<u32>()) {
                 let value = memory.register(region, span.offset + offset);
-                place.show(offset, value.unwrap_or(0));
+                place.begin(offset, value.unwrap_or(0));
             }
         }
         self.set_phase(Phase::Trapped);
@@ -359,8 +442,13 @@ impl Switch for Trap {
     }
 
     fn off(&self, dev: &Core<'_>) {
-        let tracker = self.tracking.lock().as_ref().map(|t| t.tracker.clone());
-        let Some(tracker) = tracker else {
+        let found = self.tracking.lock().as_ref().map(|tracking| {
+            let Tracking {
+                tracker, binding, ..
+            } = tracking;
+            (tracker.clone(), binding.clone())
+        });
+        let Some((tracker, binding)) = found else {
             return;
         };
         let slots = tracker.lock_slots();
@@ -388,6 +476,7 @@ impl Switch for Trap {
                  should the guest's network hang now, restart its interface\n"
             );
         }
+        self.tell_strays(&binding);
         // Who is in `written` is waited for, and still finds its page.
         tracker.end();
         drop(tracker);
@@ -437,6 +526,7 @@ impl Switch for Trap {
     }
 
     fn show(&self, window: usize, offset: u64, value: u32) {
+        let _known = self.tracking.lock();
         if let Some(place) = self.place(window) {
             place.show(offset, value);
         }
