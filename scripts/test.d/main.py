@@ -26,6 +26,8 @@ ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
     "registry", "selftests", "two_pfs", "vf_settings")]
 # Logs for each transport and channel; `make truth` has many more.
 TRUTH_SEEDS = "5"
+# A guest takes minutes to come up there.
+QEMU_ON_DEBUG = "tests/system/debug/test_qemu_log.py"
 QUICK_BENCH = ["harvest"]
 # Draws the bench's pictures.
 PLOTS = "python3-matplotlib"
@@ -175,7 +177,7 @@ def suites(part):
                 pytest("rig", ["tests/rig"]),
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
-                     in_rig("failures", ["tests/system/debug"], "debug", 3600),
+                     in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
                      Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                      Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status)],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
@@ -195,7 +197,8 @@ def suites(part):
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
         case "truth":
             return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
-                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS], by_pattern(SUMMARY))]
+                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS], by_pattern(SUMMARY)),
+                    in_rig("qemu-log", [QEMU_ON_DEBUG], "debug", 1800)]
         # The trap, guests that mean no good, and whether a page that is not told of is missed.
         case "tracking":
             return [

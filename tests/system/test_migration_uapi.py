@@ -55,7 +55,7 @@ def test_round_trip(vfs):
         registers(source, (0x1122334455667788, 0x99AABBCCDDEEFF00))
         found = saved(source)
         assert [tag for tag, _ in mig.parse(found)] == [mig.HEADER, mig.PRECOPY, mig.STATE, mig.END]
-        assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 3, 0x8086, 0x10CA) + b"test_provider"
+        assert dict(mig.parse(found))[mig.HEADER] == struct.pack("<IHH", 4, 0x8086, 0x10CA) + b"test_provider"
         with DataFile(set_state(target, S.RESUMING)) as data:
             data.write_all(found[:-1])
             assert registers(target) == (0, 0), "nothing is loaded before the end"
@@ -433,7 +433,8 @@ def debugfs(vf, name):
     return Path("/sys/kernel/debug/vfio_pci_mediate", vf.address, name).read_text()
 
 
-FILES = ("state", "transport", "provider", "trapped", "trapped_writes", "dirty_pages", "state_bytes", "last_error")
+FILES = ("state", "transport", "provider", "trapped", "trapped_writes", "dirty_pages", "state_bytes", "last_error",
+         "report_channel")
 
 
 def test_debugfs(vfs):
