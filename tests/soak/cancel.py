@@ -291,7 +291,7 @@ class Trip:
         host.load("mediate", "igb_rs")
         for nic in host.nics:
             nic.bind("igb_rs")
-        self.stage = self.stack.enter_context(Stage(SRC, host.nics))
+        self.stage = self.stack.enter_context(Stage(SRC, host.nics, transport="fixed"))
         self.places = [self.stage.place(0, 0), self.stage.place(1, 3)]
         self.at, self.moves, self.guest = 0, 0, None
         self.stack.callback(lambda: self.guest and self.guest.kill())
