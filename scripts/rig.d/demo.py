@@ -2,7 +2,7 @@
 """The demo, inside the rig: a guest with a passed-through VF moves from one NIC
 to another while the outside talks to it.
 
-usage: scripts/rig run --nics 3 --vfs 4 --pf igb_rs --timeout 400 -- python3 scripts/rig.d/demo.py
+usage: scripts/rig run --nics 3 --vfs 4 --pf igb_rs --timeout 700 -- python3 scripts/rig.d/demo.py
 
 Kernel, VMM and the guest's driver are unmodified. Prints what happens, with
 times since the start, and writes build/demo/report.json and timeline.svg. Exit

@@ -188,7 +188,9 @@ def suites(part):
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
-                Suite("demo", ["scripts/demo"], by_status),
+                # By the safest way; `make demo` goes by the shortest, which on a loaded machine
+                # has lost the guest's agent twice: not understood yet.
+                Suite("demo", ["scripts/demo", "--transport", "fixed", "--downtime-limit", "20000"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
             ]
         # Guests in pairs, which a slow machine does not get up in time.

@@ -181,7 +181,12 @@ class Guest:
 
     def try_run(self, command, timeout=PATIENCE_SECONDS):
         """(status, output) of a one-line shell command in the guest."""
-        return self.agent.receive(self.agent.send(command), timeout)
+        try:
+            return self.agent.receive(self.agent.send(command), timeout)
+        except TimeoutError as error:
+            self.check_alive()
+            state = {name: self.qmp.command(name) for name in ("query-status", "query-chardev", "query-cpus-fast")}
+            raise GuestError(f"{self.name}: {command!r}: {error}\n{state}\n{self.console_tail()}") from None
 
     def run(self, command, timeout=PATIENCE_SECONDS):
         """Output of a one-line shell command in the guest; its failure raises."""
