@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from rigtest.net import peers
+from rigtest.net import peers, run
 from test_netdev import LEFT, RIGHT, pings
 
 TXDCTL, STRIDE = 0xE028, 0x40
@@ -33,6 +33,8 @@ def switch_off_queue(nic):
 def test_a_transmit_queue_that_hangs_is_restarted(nics, log, vfs):
     nic = nics[0]
     nic.numvfs = vfs
+    # All packets are to take the queue that hangs.
+    run("ethtool", "-L", nic.netdev, "combined", "1")
     with peers((nic.netdev, LEFT), (nics[1].netdev, RIGHT)) as (left, right):
         pings(left, RIGHT)
         for _ in range(2):
