@@ -4,6 +4,7 @@
     scripts/rig run --nics 2 --timeout 900 -- python3 -m pytest tests/system
 """
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rigtest import pci
+from rigtest.net import peers
 
 SRC = Path(__file__).resolve().parents[2]
 PROJECT = ("test_failnth", "test_errors", "test_provider", "provider_c", "igb_rs", "vfio_pci_mediate", "mediate")
@@ -105,6 +107,20 @@ def nics(host):
     for nic in host.nics:
         nic.bind("igb_rs")
     return host.nics
+
+
+@contextlib.contextmanager
+def two_nics(left, right):
+    """Two NICs, driven by igb_rs, each with an address in a namespace of its own:
+    (host, left, right)."""
+    host = Host()
+    host.clean()
+    host.load("mediate", "igb_rs")
+    for nic in host.nics:
+        nic.bind("igb_rs")
+    with peers((host.nics[0].netdev, left), (host.nics[1].netdev, right)) as (one, other):
+        yield host, one, other
+    host.clean()
 
 
 @pytest.fixture

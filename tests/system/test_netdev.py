@@ -3,9 +3,9 @@
 
 import pytest
 
-from conftest import Host
+from conftest import two_nics
 from rigtest.frames import packet_socket, settles
-from rigtest.net import iperf3, peers, running, transfer
+from rigtest.net import iperf3, running, transfer
 from rigtest.pci import wait_for
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
@@ -25,14 +25,8 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def wire():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
-    with peers((host.nics[0].netdev, LEFT), (host.nics[1].netdev, RIGHT)) as (left, right):
+    with two_nics(LEFT, RIGHT) as (host, left, right):
         yield Wire(host, left, right)
-    host.clean()
 
 
 def pings(peer, address, count=3, **options):

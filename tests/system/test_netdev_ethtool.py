@@ -7,22 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Host
-from rigtest.net import peers, transfer
+from conftest import two_nics
+from rigtest.net import transfer
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 
 
 @pytest.fixture(scope="module")
 def wire():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
-    with peers((host.nics[0].netdev, LEFT), (host.nics[1].netdev, RIGHT)) as (left, right):
-        yield host, left, right
-    host.clean()
+    with two_nics(LEFT, RIGHT) as wire:
+        yield wire
 
 
 def shown(peer, option):

@@ -8,9 +8,9 @@ import struct
 
 import pytest
 
-from conftest import Host
+from conftest import two_nics
 from rigtest.frames import settles
-from rigtest.net import peers, transfer
+from rigtest.net import transfer
 from rigtest.pci import wait_for
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
@@ -18,14 +18,8 @@ LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 
 @pytest.fixture(scope="module")
 def wire():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
-    with peers((host.nics[0].netdev, LEFT), (host.nics[1].netdev, RIGHT)) as (left, right):
-        yield host, left, right
-    host.clean()
+    with two_nics(LEFT, RIGHT) as wire:
+        yield wire
 
 
 def switch(peer, offload, on):

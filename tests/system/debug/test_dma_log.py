@@ -8,7 +8,9 @@ import struct
 import pytest
 
 from conftest import MEDIATOR, Host
-from mover import DEFAULTS, REG_SCRATCH, TRANSPORT, go, level, parameter, registers
+from mover import (  # noqa: F401 (fixtures are used by name)
+    DEFAULTS, REG_SCRATCH, TRANSPORT, device, go, level, log, parameter, registers,
+)
 from rigtest import migration as mig
 from rigtest.migration import DataFile, S, log_report, log_start, log_stop, set_state
 from rigtest.vfio import Device, IommufdDevice, outcome
@@ -41,19 +43,6 @@ def vf(rig):
         parameter(name, value)
     TRANSPORT.write_text("fixed")
     return rig.vf
-
-
-@pytest.fixture
-def log(rig):
-    mark = rig.log_mark()
-    return lambda: rig.log_since(mark)
-
-
-@pytest.fixture
-def device(vf):
-    with Device(vf) as device:
-        device.enable_memory()
-        yield device
 
 
 def writes(device, *pieces):
