@@ -33,6 +33,9 @@ QUICK_BENCH = ["harvest"]
 PLOTS = "python3-matplotlib"
 # Moves before memory; `make postcopy` has many more.
 POSTCOPY_SEEDS = "6"
+# In pytest's, the soak's and KUnit's own words: at the end of a long log they are found.
+FAILURE = re.compile(r"^(?:FAILED|ERROR) tests/\S+.*|^round \d+ failed:$|^FAIL .+", re.M)
+MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
 
@@ -44,6 +47,8 @@ class Suite:
         self.name, self.command, self.count, self.env = name, command, count, env or {}
         # Debian packages beside those of every root: scripts/test installs them first.
         self.packages = ()
+        # The lines of the last run that name a failure.
+        self.failures = []
 
     def run(self, prefix=""):
         """(passed, failed), with the output shown as it comes."""
@@ -58,6 +63,7 @@ class Suite:
                 file.write(line)
                 text.append(line)
         passed, failed = self.count("".join(text))
+        self.failures = FAILURE.findall("".join(text))
         if process.returncode and not failed:
             print(f"{self.name}: ended with status {process.returncode}")
             failed += 1
@@ -224,8 +230,19 @@ def suites(part):
         case "thorough":
             return [in_rig("thorough", EVERYWHERE, "debug", 10000)]
         case _:
-            raise SystemExit(f"test: no part {part}: there is check, unit, fuzz, kunit, system, migration, truth, "
-                             "postcopy, tracking, guide, bench, thorough")
+            return [named(part)]
+
+
+PARTS = ("check", "unit", "fuzz", "kunit", "system", "migration", "truth", "postcopy", "tracking", "guide", "bench",
+         "thorough")
+
+
+def named(name):
+    """One suite of a part."""
+    found = [suite for part in PARTS for suite in flat(suites(part)) if suite.name == name]
+    if not found:
+        raise SystemExit(f"test: no part or suite {name}: there is {', '.join(PARTS)}")
+    return found[0]
 
 
 def flat(entries):
@@ -237,10 +254,13 @@ def flat(entries):
 def main(parts):
     OUT.mkdir(parents=True, exist_ok=True)
     start, totals = time.monotonic(), []
-    for part in parts:
-        for entry in suites(part):
-            totals += entry.run() if isinstance(entry, Beside) else [(entry.name, *entry.run())]
+    entries = [entry for part in parts for entry in suites(part)]
+    for entry in entries:
+        totals += entry.run() if isinstance(entry, Beside) else [(entry.name, *entry.run())]
     print()
+    for suite in flat(entries):
+        for line in suite.failures[:MOST_FAILURES]:
+            print(f"{suite.name}: {line[:LONGEST_FAILURE]}")
     for name, passed, failed in totals:
         print(f"{name:14} {passed:4} passed {failed:4} failed")
     passed, failed = sum(p for _, p, _ in totals), sum(f for _, _, f in totals)

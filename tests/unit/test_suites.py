@@ -58,3 +58,18 @@ def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
     assert main.by_finding(wrong + last.format(1)) == (1, 0)
     for text in (last.format(0), last.format(1), wrong + last.format(0), wrong, ""):
         assert main.by_finding(text) == (0, 1)
+
+
+def test_a_failed_test_is_named_at_the_end(capsys, monkeypatch):
+    line = "FAILED tests/system/test_x.py::test_y - AssertionError: assert 1 == 2"
+    bad = main.Suite("bad", [sys.executable, "-c", f"print({line!r}); print('x: 1 passed, 1 failed')"], COUNT)
+    monkeypatch.setattr(main, "suites", lambda part: [main.Beside([bad], [suite("good", 3)])])
+    assert main.main(["system"]) == 1
+    table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    assert table[0] == f"bad: {line}" and table[-1] == "4 passed, 1 failed"
+
+
+def test_a_suite_can_be_named_alone():
+    assert [each.name for each in main.flat(main.suites("hang"))] == ["hang"]
+    with pytest.raises(SystemExit, match="no part or suite nothing"):
+        main.suites("nothing")
