@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+SRC = Path(__file__).resolve().parents[3]
 DEVICES = Path("/sys/bus/pci/devices")
 DRIVERS = Path("/sys/bus/pci/drivers")
 PF_ID, VF_ID = (0x8086, 0x10C9), (0x8086, 0x10CA)
@@ -186,6 +187,9 @@ def load_vfio_driver(driver, checkout, *params):
 
 
 def load_kvm():
-    """The KVM of the processor that the rig's host has."""
-    flags = Path("/proc/cpuinfo").read_text().split()
-    modprobe("kvm_amd" if "svm" in flags else "kvm_intel")
+    """The KVM of the processor that the rig's host has; an emulated AMD one needs help."""
+    if "svm" not in Path("/proc/cpuinfo").read_text().split():
+        modprobe("kvm_intel")
+        return
+    modprobe("kvm_amd")
+    insmod(built(SRC, "tests/system/modules/test_svm.ko"))
