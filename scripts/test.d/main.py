@@ -211,12 +211,12 @@ def suites(part):
         case "tracking":
             return [
                 Suite("soak-trap", ["scripts/soak", "trap", "3", "stock"], by_status),
-                Suite("soak-hostile", ["scripts/soak", "hostile", "2", "stock"], by_status),
+                Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status),
                 Suite("soak-guest-truth", ["scripts/soak", "guest-truth", "1", "stock"], by_status),
                 Suite("faults", ["bash", "-c", "! scripts/soak guest-truth 1 stock"], by_finding, {"FAULTS": "1"}),
                 # Without the first round's guest, which takes minutes there.
                 Suite("soak-trap-debug", ["scripts/soak", "trap", "1", "debug", "1"], by_status),
-                Suite("soak-hostile-debug", ["scripts/soak", "hostile", "2", "debug"], by_status),
+                Suite("soak-hostile-debug", ["scripts/soak", "hostile", "3", "debug"], by_status),
             ]
         case "postcopy":
             return [Suite("postcopy", ["scripts/postcopy", POSTCOPY_SEEDS], by_pattern(SUMMARY))]

@@ -14,7 +14,7 @@ from rigtest.client import vfclient
 from rigtest.pci import wait_for
 
 # 10 rounds for each transport are 100,000 writes.
-TRANSPORTS = ("kvm", "fixed")
+TRANSPORTS = ("kvm", "region", "fixed")
 ROUNDS = 10 * len(TRANSPORTS)
 WRITES = 10_000
 RINGS = 2
