@@ -23,6 +23,7 @@ sys.path.insert(0, str(SRC / "tests/system"))
 
 import timeline  # noqa: E402
 from rigtest import move, probe  # noqa: E402
+from rigtest.exits import WindowExits  # noqa: E402
 from rigtest.flow import Flow  # noqa: E402
 from rigtest.guest import QEMU, GuestError  # noqa: E402
 from rigtest.stage import (GUEST_IP, GUEST_MAC, VLAN, VLAN_GUEST_IP, VLAN_OUTSIDE_IP,  # noqa: E402
@@ -34,6 +35,8 @@ PROBE_MS = 5
 BEFORE_SECONDS, AFTER_SECONDS = 4, 3
 # Gaps count until so long after completion.
 COUNTED_SECONDS = 2
+# After so long the guest has touched its VF's pages, each of which faults the first time.
+TOUCHED_SECONDS = 1
 ENOUGH = 4
 START = time.monotonic()
 
@@ -94,17 +97,27 @@ def relocate(stage, source, here, place, report):
     """The migration, with probes and a TCP flow around it."""
     target = stage.enter_context(stage.guest("target", place, incoming=True))
     say(f"target: waits on VF {place.vf.address} of another NIC")
-    with Flow(stage.outside, source) as flow, \
+    with Flow(stage.outside, source) as flow, WindowExits(source, here.vf) as exits, \
             probe.Prober(GUEST_IP, PROBE_MS, stage.outside.name) as prober:
+        time.sleep(TOUCHED_SECONDS)
+        exits.start()
         time.sleep(BEFORE_SECONDS)
+        before = exits.stop()
         say(f"TCP: {flow.bytes_since(0) / 1e6:.1f} MB so far; migrates now")
         passes = Passes(here)
+        exits.start()
         moved = move.migrate(source, target, look=passes.look, downtime_limit=report["downtime_limit_ms"])
         passes.look()
+        during = exits.stop()
         report["iterations"] = passes.list
         say(f"migrated in {moved.end - moved.begin:.1f} s, {len(passes.list)} passes over memory")
+        time.sleep(TOUCHED_SECONDS)
+        exits.start()
         time.sleep(AFTER_SECONDS)
+        after = exits.stop()
         report["tcp_alive"] = flow.alive(moved.end)
+    report["exits"] = {"before": before.counted, "during": during.counted, "after": after.counted}
+    say("exits on the VF's doorbells: " + ", ".join(f"{when} {count}" for when, count in report["exits"].items()))
     gaps = probe.gaps(prober.answers, moved.begin, moved.end + COUNTED_SECONDS)
     report["probes"] = prober.counts()
     report["gaps_ms"] = sorted((round(ms, 1) for ms in gaps.long), reverse=True)
@@ -118,6 +131,8 @@ def relocate(stage, source, here, place, report):
         f"QEMU's own {report['qemu_downtime_ms']} ms")
     say("phases: " + ", ".join(f"{name} {ms} ms" for name, ms in report["phases_ms"].items()))
     check(report["tcp_alive"], f"the TCP connection did not go on: {flow.errors}")
+    if report["transport"] == "kvm":
+        check(during.counted > 0 and before.counted == after.counted == 0, "the trap was not there for the move alone")
     return target
 
 

@@ -51,17 +51,25 @@ class WindowExits:
     def trapped_writes(self):
         return int(Path("/sys/kernel/debug/vfio_pci_mediate", self.vf.address, "trapped_writes").read_text())
 
-    def during(self, happens):
-        """Exits while something happens."""
-        time.sleep(QUIET_SECONDS)
+    def start(self):
+        """Count from here on."""
         (self.folder / "trace").write_text("")
-        before = self.trapped_writes()
-        happens()
-        time.sleep(QUIET_SECONDS)
-        trapped = self.trapped_writes() - before
+        self._before = self.trapped_writes()
+
+    def stop(self):
+        """Exits since `start`."""
+        trapped = self.trapped_writes() - self._before
         text = (self.folder / "trace").read_text()
         codes = [int(code, 16) for code in FAULT.findall(text)]
         return Exits(sum(code & WRITE != 0 for code in codes) + len(MMIO.findall(text)), trapped)
+
+    def during(self, happens):
+        """Exits while something happens."""
+        time.sleep(QUIET_SECONDS)
+        self.start()
+        happens()
+        time.sleep(QUIET_SECONDS)
+        return self.stop()
 
     def __exit__(self, *_):
         (self.folder / "events/enable").write_text("0")

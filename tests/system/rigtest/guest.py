@@ -186,7 +186,11 @@ class Guest:
         except TimeoutError as error:
             self.check_alive()
             state = {name: self.qmp.command(name) for name in ("query-status", "query-chardev", "query-cpus-fast")}
-            raise GuestError(f"{self.name}: {command!r}: {error}\n{state}\n{self.console_tail()}") from None
+            # Whether it waits for a timer that never comes, and where it is.
+            seen = [self.qmp.command("human-monitor-command", command_line=f"info {what}")
+                    for what in ("lapic", "registers", "registers")]
+            raise GuestError("\n".join([f"{self.name}: {command!r}: {error}", str(state), *seen, self.qemu_log.read_text(),
+                                        self.console_tail()])) from None
 
     def run(self, command, timeout=PATIENCE_SECONDS):
         """Output of a one-line shell command in the guest; its failure raises."""
