@@ -95,7 +95,7 @@ class Guest:
                  extra=(), append="", folder=None):
         self.name = name
         self.vf = vf
-        self.ip = ip
+        self.ip, self.memory = ip, memory
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix=f"guest-{name}-")
         self.folder = Path(folder or self._temporary.name)
         self.folder.mkdir(parents=True, exist_ok=True)
