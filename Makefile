@@ -12,6 +12,7 @@
 #   make truth [TRANSPORT=kvm|region|fixed] [CHANNEL=log|scope] [SEEDS=N] [SEED=N] [KERNEL=stock|debug]
 #   make postcopy [SEEDS=N] [SEED=N] [TRANSPORT=region|fixed] [KERNEL=stock|debug]
 #   make bench [PART=NAME] [ROUNDS=N]
+#   make netdev [PART=selftests|compare] [ROUNDS=N]
 #   make clean              removes what was built; the cache stays
 
 KERNEL ?= stock
@@ -49,10 +50,13 @@ truth:
 bench:
 	@scripts/bench $(if $(ROUNDS),--rounds "$(ROUNDS)") $(PART)
 
+netdev:
+	@scripts/netdev "$(PART)" $(ROUNDS)
+
 postcopy:
 	@scripts/postcopy "$(SEEDS)" "$(SEED)" "$(TRANSPORT)" "$(KERNEL)"
 
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
 
-.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth bench postcopy clean
+.PHONY: all modules modules_install demo test check unit kunit system fuzz soak truth bench netdev postcopy clean

@@ -220,6 +220,10 @@ def suites(part):
             ]
         case "postcopy":
             return [Suite("postcopy", ["scripts/postcopy", POSTCOPY_SEEDS], by_pattern(SUMMARY))]
+        # In-tree igb beside igb_rs, by the kernel's own tests: they have time limits of their own.
+        case "netdev":
+            return [Suite("netdev-selftests", ["scripts/netdev", "selftests"], by_pattern(SUMMARY)),
+                    Suite("soak-netdev", ["scripts/soak", "netdev", "6", "debug"], by_status)]
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]
@@ -233,8 +237,8 @@ def suites(part):
             return [named(part)]
 
 
-PARTS = ("check", "unit", "fuzz", "kunit", "system", "migration", "truth", "postcopy", "tracking", "guide", "bench",
-         "thorough")
+PARTS = ("check", "unit", "fuzz", "kunit", "system", "migration", "truth", "postcopy", "tracking", "netdev", "guide",
+         "bench", "thorough")
 
 
 def named(name):
