@@ -30,6 +30,8 @@ mod traffic;
 #[cfg(any(test, kunit_module))]
 pub(crate) mod user;
 #[cfg(any(test, kunit_module))]
+mod wake_tests;
+#[cfg(any(test, kunit_module))]
 mod world;
 
 use super::memory;

@@ -22,7 +22,9 @@ mod netdev {
 #[path = "../../drivers/net/ethernet/vendor/pf"]
 mod pf {
     pub(crate) mod flow;
+    mod nvm;
     pub(crate) mod receive;
+    pub(crate) mod wake;
 }
 #[path = "../../drivers/net/ethernet/vendor/provider"]
 mod provider {

@@ -15,7 +15,7 @@ from rigtest import pci
 from rigtest.net import peers
 
 SRC = Path(__file__).resolve().parents[2]
-PROJECT = ("test_failnth", "test_errors", "test_provider", "provider_c", "igb_rs", "vfio_pci_mediate", "mediate")
+PROJECT = ("test_failnth", "test_errors", "test_sleep", "test_provider", "provider_c", "igb_rs", "vfio_pci_mediate", "mediate")
 MEDIATOR = "vfio_pci_mediate"
 
 
@@ -33,6 +33,7 @@ class Host:
         "igb_rs": "drivers/net/ethernet/vendor/igb_rs.ko",
         "test_failnth": "tests/system/modules/test_failnth.ko",
         "test_errors": "tests/system/modules/test_errors.ko",
+        "test_sleep": "tests/system/modules/test_sleep.ko",
         "test_provider": "tests/system/modules/test_provider.ko",
         "provider_c": "tests/system/provider_c/provider_c.ko",
     }

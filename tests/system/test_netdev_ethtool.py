@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import two_nics
+from rigtest.frames import BROADCAST, SECONDS, octets, packet_socket, send
 from rigtest.net import transfer
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
@@ -146,6 +147,37 @@ def test_hash_key_and_table(wire):
         left("ethtool", "-X", left.netdev, "default")
 
 
+def test_time_stamps(wire):
+    _, left, _ = wire
+    text = left("ethtool", "-T", left.netdev)
+    assert "software-transmit" in text and "software-receive" in text
+
+
+# Of RCTL, a word of the register dump: bad packets are stored, and pause frames passed on.
+RCTL_WORD, RCTL_DAMAGED = 19, 1 << 2 | 1 << 23
+
+
+def test_damaged_frames(wire):
+    """Whoever wants them gets them, and after a reset, too."""
+    _, left, right = wire
+
+    def is_on():
+        text = left("ethtool", "-d", left.netdev, "hex", "on")
+        dump = bytes.fromhex("".join(re.findall(r"^0x[0-9a-f]+:\s+((?:[0-9a-f]{2} ?)+)", text, re.M)).replace(" ", ""))
+        return int.from_bytes(dump[4 * RCTL_WORD:][:4], "little") & RCTL_DAMAGED == RCTL_DAMAGED
+    assert not is_on()
+    left("ethtool", "-K", left.netdev, "rx-all", "on")
+    try:
+        assert is_on()
+        left("ethtool", "-t", left.netdev, "offline")
+        assert is_on()
+        left.wait_carrier()
+        transfer(right, left)
+    finally:
+        left("ethtool", "-K", left.netdev, "rx-all", "off")
+    assert not is_on()
+
+
 def test_registers(wire):
     _, left, _ = wire
     text = left("ethtool", "-d", left.netdev, "hex", "on")
@@ -167,6 +199,19 @@ def test_self_test(wire):
     finally:
         for peer in (left, right):
             peer.ip("link", "del", "v8", check=False)
+
+
+def test_loopback_stays_off_the_wire(wire):
+    """Its frames come back from the PHY, which the test counts, and go nowhere else."""
+    _, left, right = wire
+    with packet_socket(right, right.netdev, promiscuous=True) as ear:
+        assert "The test result is PASS" in left("ethtool", "-t", left.netdev, "offline")
+        left.wait_carrier()
+        # What is sent now is heard, so what was sent before would have been.
+        send(left, BROADCAST, 1)
+        ear.settimeout(SECONDS)
+        frame = ear.recv(2048)
+        assert frame[:6] == octets(BROADCAST)
 
 
 def test_affinity(wire):

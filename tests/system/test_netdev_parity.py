@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What in-tree igb shows of a NIC, igb_rs shows of the same NIC."""
 
+import json
 import re
 
 import pytest
@@ -19,9 +20,18 @@ NOT_OURS = {"tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmen
             "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx-gso-partial"}
 
 
+class Shown:
+    """What ethtool says with an option, of the first NIC by each driver: igb's, and ours."""
+
+    def __init__(self, texts, devlink, address):
+        self.texts, self.devlink, self.address = texts, devlink, address
+
+    def __call__(self, option):
+        return self.texts["igb", option], self.texts["igb_rs", option]
+
+
 @pytest.fixture(scope="module")
 def shown():
-    """What ethtool says with an option, of the first NIC by each driver."""
     host = Host()
     host.clean()
     host.load("mediate", "igb_rs")
@@ -29,10 +39,13 @@ def shown():
     texts = {}
     for driver in ("igb", "igb_rs"):
         host.nics[0].bind(driver)
-        for option in ("-S", "-k", "-g", "-l", "-t"):
+        for option in (None, "-S", "-k", "-g", "-l", "-t", "-i"):
             # Of a test, the names: it fails without a link.
-            texts[driver, option] = run("ethtool", option, host.nics[0].netdev, check=option != "-t")
-    yield lambda option: (texts["igb", option], texts["igb_rs", option])
+            words = [option] if option else []
+            texts[driver, option] = run("ethtool", *words, host.nics[0].netdev, check=option != "-t")
+    address = host.nics[0].address
+    devlink = run("devlink", "-j", "dev", "info", f"pci/{address}")
+    yield Shown(texts, devlink, address)
     host.clean()
 
 
@@ -59,4 +72,25 @@ def test_channels(shown):
 
 def test_self_tests(shown):
     igb, ours = (re.findall(r"^(\w+ test) +\(", text, re.M) for text in shown("-t"))
-    assert [name for name in igb if name != "Loopback test"] == ours and len(ours) == 4
+    assert igb == ours and len(ours) == 5
+
+
+def test_wake_ups(shown):
+    igb, ours = (re.findall(r"^\s*(?:Supports )?Wake-on: \w+$", text, re.M) for text in shown(None))
+    assert igb == ours
+
+
+def test_firmware(shown):
+    """The version of the NVM, and igb's is not empty."""
+    igb, ours = (re.findall(r"^firmware-version: \S.*$", text, re.M) for text in shown("-i"))
+    assert igb == ours and len(ours) == 1
+
+
+def test_devlink(shown):
+    """igb has none, so what it shows is compared with what ethtool does."""
+    info = json.loads(shown.devlink)["info"][f"pci/{shown.address}"]
+    assert info["driver"] == "igb_rs"
+    _, ours = shown("-i")
+    versions = info["versions"]
+    assert f"firmware-version: {versions['running']['fw']}\n" in ours
+    assert re.fullmatch(r"[0-9A-F]{6}-0[0-9A-F]{2}", versions["fixed"]["board.id"])

@@ -57,7 +57,9 @@ mod netdev {
 #[path = "../../../drivers/net/ethernet/vendor/pf"]
 mod pf {
     pub(crate) mod flow;
+    mod nvm;
     pub(crate) mod receive;
+    pub(crate) mod wake;
 }
 /// The PF driver as provider of its VFs.
 #[path = "../../../drivers/net/ethernet/vendor/provider"]

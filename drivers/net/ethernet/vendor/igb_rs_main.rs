@@ -6,11 +6,13 @@ use kernel::prelude::*;
 
 mod abi {
     mod bindings;
+    pub(crate) mod devlink;
     pub(crate) mod dma;
     pub(crate) mod errno;
     pub(crate) mod ethtool;
     pub(crate) mod ethtool_port;
     pub(crate) mod ethtool_queues;
+    pub(crate) mod feature;
     pub(crate) mod host;
     pub(crate) mod init;
     pub(crate) mod irq;
@@ -24,6 +26,7 @@ mod abi {
     pub(crate) mod page_pool;
     pub(crate) mod pci;
     pub(crate) mod pci_errors;
+    pub(crate) mod power;
     mod prefault;
     pub(crate) mod provider;
     pub(crate) mod rx_mode;
@@ -38,6 +41,7 @@ mod netdev {
     pub(crate) mod filter_table;
     pub(crate) mod frame;
     pub(crate) mod interface;
+    mod loopback;
     pub(crate) mod moderation;
     pub(crate) mod offload;
     pub(crate) mod ops;
@@ -57,11 +61,13 @@ mod pf {
     pub(crate) mod flow;
     pub(crate) mod interrupt;
     pub(crate) mod link;
+    pub(crate) mod nvm;
     pub(crate) mod phy;
     pub(crate) mod pool;
     pub(crate) mod port;
     pub(crate) mod receive;
     pub(crate) mod reset;
+    pub(crate) mod wake;
 }
 mod provider {
     mod explain;

@@ -36,6 +36,9 @@ pub(crate) trait EthtoolOperations: QueueOperations + PortOperations {
     /// Name of the driver, of up to 31 bytes.
     const DRIVER: &'static CStr;
 
+    /// Writes the version of the firmware, of up to 31 bytes.
+    fn firmware(&self, to: &mut Name<'_>) -> fmt::Result;
+
     /// The bus address of the device.
     fn bus_info(&self) -> &CStr;
 
@@ -99,6 +102,7 @@ impl<T: Operations> Table<T> {
         &ethtool_port::fill::<T>(ethtool_queues::fill::<T>(bindings::ethtool_ops {
             get_drvinfo: Some(get_drvinfo::<T>),
             get_link: Some(bindings::ethtool_op_get_link),
+            get_ts_info: Some(bindings::ethtool_op_get_ts_info),
             get_link_ksettings: Some(get_link_ksettings::<T>),
             nway_reset: Some(nway_reset::<T>),
             get_strings: Some(get_strings::<T>),
@@ -128,6 +132,8 @@ unsafe extern "C" fn get_drvinfo<T: Operations>(
     // zeroed.
     let (ops, info) = unsafe { (operations::<T>(dev), &mut *info) };
     copy(&mut info.driver, T::DRIVER.to_bytes());
+    // A name takes what it is given.
+    let _ = ops.firmware(&mut Name(&mut info.fw_version));
     copy(&mut info.bus_info, ops.bus_info().to_bytes());
 }
 

@@ -11,6 +11,7 @@ use super::{
         Operations, //
     }, //
 };
+use crate::pf::wake::Wake;
 use kernel::{
     bindings as kernel_bindings,
     error::from_result,
@@ -29,11 +30,21 @@ pub(crate) struct Pause {
 }
 
 /// Tests of a port; a number each, 0 for passed. The names are igb's.
-pub(crate) const TESTS: [&str; 4] = [
+pub(crate) const TESTS: [&str; 5] = [
     "Register test  (offline)",
     "Eeprom test    (offline)",
     "Interrupt test (offline)",
+    "Loopback test  (offline)",
     "Link test   (on/offline)",
+];
+
+/// Wake-ups as ethtool numbers them, and which they are.
+const WAKE_UPS: [(u32, fn(&mut Wake) -> &mut bool); 5] = [
+    (kernel_bindings::WAKE_PHY, |wake| &mut wake.link),
+    (kernel_bindings::WAKE_UCAST, |wake| &mut wake.unicast),
+    (kernel_bindings::WAKE_MCAST, |wake| &mut wake.multicast),
+    (kernel_bindings::WAKE_BCAST, |wake| &mut wake.broadcast),
+    (kernel_bindings::WAKE_MAGIC, |wake| &mut wake.magic),
 ];
 
 /// What `ethtool` asks of a port. Called with the RTNL held; may sleep.
@@ -43,6 +54,12 @@ pub(crate) trait PortOperations {
 
     /// Changes flow control.
     fn set_pause(&self, pause: Pause) -> Result;
+
+    /// What wakes the host, if the device can.
+    fn wake(&self) -> Option<Wake>;
+
+    /// Changes what wakes the host. Errors: `EOPNOTSUPP` if the device cannot.
+    fn set_wake(&self, wake: Wake) -> Result;
 
     /// Pause frames received and sent.
     fn pause_frames(&self) -> (u64, u64);
@@ -63,6 +80,8 @@ pub(super) const fn fill<T: Operations>(mut ops: bindings::ethtool_ops) -> bindi
     ops.get_pauseparam = Some(get_pauseparam::<T>);
     ops.set_pauseparam = Some(set_pauseparam::<T>);
     ops.get_pause_stats = Some(get_pause_stats::<T>);
+    ops.get_wol = Some(get_wol::<T>);
+    ops.set_wol = Some(set_wol::<T>);
     ops.get_regs_len = Some(get_regs_len::<T>);
     ops.get_regs = Some(get_regs::<T>);
     ops.self_test = Some(self_test::<T>);
@@ -115,6 +134,49 @@ unsafe extern "C" fn get_pause_stats<T: Operations>(
     let counters = &mut stats.__bindgen_anon_1;
     counters.__bindgen_anon_1.rx_pause_frames = rx;
     counters.__bindgen_anon_1.tx_pause_frames = tx;
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn get_wol<T: Operations>(
+    dev: *mut bindings::net_device,
+    wol: *mut kernel_bindings::ethtool_wolinfo,
+) {
+    // SAFETY: As above.
+    let (ops, wol) = unsafe { (operations::<T>(dev), &mut *wol) };
+    let Some(mut wake) = ops.wake() else {
+        return;
+    };
+    for (bit, which) in WAKE_UPS {
+        wol.supported |= bit;
+        if *which(&mut wake) {
+            wol.wolopts |= bit;
+        }
+    }
+}
+
+/// # Safety
+///
+/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+unsafe extern "C" fn set_wol<T: Operations>(
+    dev: *mut bindings::net_device,
+    wol: *mut kernel_bindings::ethtool_wolinfo,
+) -> c_int {
+    // SAFETY: As above.
+    let (ops, wanted) = unsafe { (operations::<T>(dev), (*wol).wolopts) };
+    let mut wake = Wake::NONE;
+    let mut left = wanted;
+    for (bit, which) in WAKE_UPS {
+        *which(&mut wake) = wanted & bit != 0;
+        left &= !bit;
+    }
+    from_result(|| {
+        if left != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        ops.set_wake(wake).map(|()| 0)
+    })
 }
 
 const WORD: usize = 4;

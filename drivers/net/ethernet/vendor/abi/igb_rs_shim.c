@@ -10,6 +10,7 @@
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <net/devlink.h>
 #include <net/page_pool/helpers.h>
 
 #include "igb_rs_shim.h"
@@ -66,10 +67,11 @@ void igb_rs_set_ops(struct net_device *dev, const struct net_device_ops *ops,
 }
 
 void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
-			 netdev_features_t changeable, netdev_features_t vlan)
+			 netdev_features_t changeable, netdev_features_t off,
+			 netdev_features_t vlan)
 {
 	dev->features |= fixed | changeable;
-	dev->hw_features |= changeable;
+	dev->hw_features |= changeable | off;
 	dev->vlan_features |= vlan;
 	dev->hw_enc_features |= NETIF_F_SG | NETIF_F_HIGHDMA;
 	dev->mpls_features |= NETIF_F_HW_CSUM | NETIF_F_SG | NETIF_F_HIGHDMA;
@@ -156,9 +158,14 @@ struct netdev_hw_addr *igb_rs_next_address(const struct netdev_hw_addr_list *lis
 }
 
 void igb_rs_napi_add(struct net_device *dev, struct napi_struct *napi,
-		     int (*poll)(struct napi_struct *, int))
+		     int (*poll)(struct napi_struct *, int), u16 queue)
 {
-	netif_napi_add(dev, napi, poll);
+	netif_napi_add_config(dev, napi, poll, queue);
+}
+
+void igb_rs_napi_set_irq(struct napi_struct *napi, unsigned int irq)
+{
+	netif_napi_set_irq(napi, irq);
 }
 
 void igb_rs_napi_del(struct napi_struct *napi)
@@ -178,16 +185,96 @@ void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb, u16 queu
 	napi_gro_receive(napi, skb);
 }
 
-void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len)
+struct sk_buff *igb_rs_packet_of(struct net_device *dev, const void *frame, unsigned int len)
 {
 	struct sk_buff *skb = netdev_alloc_skb(dev, len);
 
 	if (!skb)
-		return;
+		return NULL;
 	skb_put_data(skb, frame, len);
 	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, ETH_HLEN);
 	skb->protocol = eth_hdr(skb)->h_proto;
-	dev_queue_xmit(skb);
+	return skb;
+}
+
+void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len)
+{
+	struct sk_buff *skb = igb_rs_packet_of(dev, frame, len);
+
+	if (skb)
+		dev_queue_xmit(skb);
+}
+
+#if IS_ENABLED(CONFIG_NET_DEVLINK)
+static int igb_rs_devlink_info(struct devlink *devlink, struct devlink_info_req *req,
+			       struct netlink_ext_ack *extack)
+{
+	const struct igb_rs_identity *own = devlink_priv(devlink);
+	int ret = 0;
+
+	if (own->serial)
+		ret = devlink_info_serial_number_put(req, own->serial);
+	if (!ret && own->board)
+		ret = devlink_info_version_fixed_put(req, DEVLINK_INFO_VERSION_GENERIC_BOARD_ID,
+						     own->board);
+	if (!ret && own->firmware)
+		ret = devlink_info_version_running_put(req, DEVLINK_INFO_VERSION_GENERIC_FW,
+						       own->firmware);
+	if (!ret && own->bundle)
+		ret = devlink_info_version_running_put(req,
+						       DEVLINK_INFO_VERSION_GENERIC_FW_BUNDLE_ID,
+						       own->bundle);
+	return ret;
+}
+
+static const struct devlink_ops igb_rs_devlink_ops = {
+	.info_get = igb_rs_devlink_info,
+};
+
+struct devlink *igb_rs_devlink_register(struct device *dev, const struct igb_rs_identity *identity)
+{
+	struct devlink *devlink = devlink_alloc(&igb_rs_devlink_ops, sizeof(*identity), dev);
+
+	if (!devlink)
+		return ERR_PTR(-ENOMEM);
+	memcpy(devlink_priv(devlink), identity, sizeof(*identity));
+	devlink_register(devlink);
+	return devlink;
+}
+
+void igb_rs_devlink_unregister(struct devlink *devlink)
+{
+	devlink_unregister(devlink);
+	devlink_free(devlink);
+}
+#else
+struct devlink *igb_rs_devlink_register(struct device *dev, const struct igb_rs_identity *identity)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+void igb_rs_devlink_unregister(struct devlink *devlink)
+{
+}
+#endif
+
+bool igb_rs_can_wake(struct pci_dev *pdev)
+{
+	return device_can_wakeup(&pdev->dev);
+}
+
+void igb_rs_set_wake(struct pci_dev *pdev, bool on)
+{
+	device_set_wakeup_enable(&pdev->dev, on);
+}
+
+void igb_rs_power_off(struct pci_dev *pdev, bool wake)
+{
+	if (system_state != SYSTEM_POWER_OFF)
+		return;
+	pci_wake_from_d3(pdev, wake);
+	pci_set_power_state(pdev, PCI_D3hot);
 }
 
 struct pci_dev *igb_rs_physfn(struct pci_dev *dev)

@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 struct device;
+struct devlink;
 struct ethtool_ops;
 struct page_pool;
 struct pci_dev;
@@ -31,6 +32,14 @@ struct igb_rs_packet {
 	bool ipv4;
 };
 
+/* What `devlink` shows of a device; what is not known is NULL. */
+struct igb_rs_identity {
+	const char *firmware;
+	const char *bundle;
+	const char *board;
+	const char *serial;
+};
+
 /* Rust's transmit; false if the queue has no room. */
 bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev, u16 queue);
 
@@ -46,7 +55,8 @@ const char *igb_rs_bus_name(const struct net_device *dev);
 void igb_rs_set_ops(struct net_device *dev, const struct net_device_ops *ops,
 		    const struct ethtool_ops *ethtool_ops);
 void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
-			 netdev_features_t changeable, netdev_features_t vlan);
+			 netdev_features_t changeable, netdev_features_t off,
+			 netdev_features_t vlan);
 netdev_features_t igb_rs_features(const struct net_device *dev);
 netdev_features_t igb_rs_check_features(struct sk_buff *skb, netdev_features_t features,
 					unsigned int max_mac, unsigned int max_network);
@@ -65,11 +75,13 @@ struct netdev_hw_addr *igb_rs_next_address(const struct netdev_hw_addr_list *lis
 					   struct netdev_hw_addr *at);
 
 void igb_rs_napi_add(struct net_device *dev, struct napi_struct *napi,
-		     int (*poll)(struct napi_struct *, int));
+		     int (*poll)(struct napi_struct *, int), u16 queue);
+void igb_rs_napi_set_irq(struct napi_struct *napi, unsigned int irq);
 void igb_rs_napi_del(struct napi_struct *napi);
 void igb_rs_napi_schedule(struct napi_struct *napi);
 void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb, u16 queue);
 
+struct sk_buff *igb_rs_packet_of(struct net_device *dev, const void *frame, unsigned int len);
 void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len);
 bool igb_rs_xmit_more(void);
 int igb_rs_pad(struct sk_buff *skb, unsigned int len);
@@ -103,6 +115,14 @@ void igb_rs_dma_rmb(void);
 void *igb_rs_page_address(struct page *page);
 
 struct pci_dev *igb_rs_physfn(struct pci_dev *dev);
+
+/* What `identity` points to must outlive the registration. */
+struct devlink *igb_rs_devlink_register(struct device *dev, const struct igb_rs_identity *identity);
+void igb_rs_devlink_unregister(struct devlink *devlink);
+bool igb_rs_can_wake(struct pci_dev *pdev);
+void igb_rs_set_wake(struct pci_dev *pdev, bool on);
+/* If the machine is about to be switched off: the device goes first, and wakes it if `wake`. */
+void igb_rs_power_off(struct pci_dev *pdev, bool wake);
 
 void igb_rs_hint(struct device *dev, unsigned int irq, unsigned int index);
 void igb_rs_unhint(unsigned int irq);

@@ -41,6 +41,12 @@ impl<'bound> Allocated<'bound> {
         })
     }
 
+    /// Interrupt number of queue `index`. Errors: `EINVAL` if it has no vector.
+    pub(crate) fn irq(&self, index: u8) -> Result<u32> {
+        let request: IrqRequest<'_> = self.vectors.index(usize::from(of_queue(index)))?.into();
+        Ok(request.irq())
+    }
+
     /// For how many queues there are vectors.
     pub(crate) fn queues(&self) -> u8 {
         u8::try_from(self.vectors.len().saturating_sub(1)).unwrap_or(u8::MAX)

@@ -82,8 +82,9 @@ unsafe impl<P: Poller> Send for Napi<P> {}
 unsafe impl<P: Poller> Sync for Napi<P> {}
 
 impl<P: Poller> Napi<P> {
-    /// Adds a NAPI, disabled, to `dev`, which `poller` must keep alive. Errors: `ENOMEM`.
-    pub(crate) fn new(dev: &NetDevice, poller: P) -> Result<Arc<Self>> {
+    /// Adds a NAPI for queue `queue`, disabled, to `dev`, which `poller` must keep alive. What
+    /// users set of it stays while others of that queue come and go. Errors: `ENOMEM`.
+    pub(crate) fn new(dev: &NetDevice, queue: u8, poller: P) -> Result<Arc<Self>> {
         let dev = dev.as_raw();
         Arc::pin_init(
             // INVARIANT: Added, and not enabled.
@@ -92,7 +93,7 @@ impl<P: Poller> Napi<P> {
                     // SAFETY: `slot` stays in place; it is zeroed, as the core wants it.
                     unsafe {
                         slot.write_bytes(0, 1);
-                        bindings::igb_rs_napi_add(dev, slot, Some(Self::callback));
+                        bindings::igb_rs_napi_add(dev, slot, Some(Self::callback), queue.into());
                     }
                 }),
                 context: UnsafeCell::new(None),
@@ -106,6 +107,12 @@ impl<P: Poller> Napi<P> {
     /// The raw NAPI, for this layer.
     pub(super) fn as_raw(&self) -> *mut bindings::napi_struct {
         self.napi.get()
+    }
+
+    /// Tells users which interrupt asks for its polls. Before the device is registered.
+    pub(crate) fn set_irq(&self, irq: u32) {
+        // SAFETY: Added by the invariant, to a device that nobody else uses.
+        unsafe { bindings::igb_rs_napi_set_irq(self.napi.get(), irq) };
     }
 
     /// What is polled.

@@ -10,6 +10,7 @@ use super::{
         self,
         EthtoolOperations, //
     },
+    feature,
     netdev_vf::{
         self,
         VfOperations, //
@@ -76,34 +77,6 @@ pub(crate) trait Operations: Send + Sync + EthtoolOperations + VfOperations {
 
     /// Queue `queue` has sent nothing for too long. In a softirq.
     fn tx_timeout(&self, queue: u16);
-}
-
-/// Abilities that `ethtool -K` switches, a bit each.
-pub(crate) mod feature {
-    use super::bindings;
-
-    /// Checksums that the device found right are not looked at again.
-    pub(crate) const RX_CHECKSUM: u64 = 1 << bindings::NETIF_F_RXCSUM_BIT;
-    /// Hashes of received packets are passed on.
-    pub(crate) const RX_HASH: u64 = 1 << bindings::NETIF_F_RXHASH_BIT;
-    /// VLAN tags are taken out of received packets.
-    pub(crate) const VLAN_STRIP: u64 = 1 << bindings::NETIF_F_HW_VLAN_CTAG_RX_BIT;
-
-    /// What is done to packets that are sent, in a VLAN or not.
-    const SEND: u64 = 1 << bindings::NETIF_F_SG_BIT
-        | 1 << bindings::NETIF_F_HW_CSUM_BIT
-        | 1 << bindings::NETIF_F_SCTP_CRC_BIT
-        | 1 << bindings::NETIF_F_TSO_BIT
-        | 1 << bindings::NETIF_F_TSO6_BIT
-        | 1 << bindings::NETIF_F_GSO_UDP_L4_BIT;
-    /// What is always on.
-    pub(super) const FIXED: u64 =
-        1 << bindings::NETIF_F_HIGHDMA_BIT | 1 << bindings::NETIF_F_HW_VLAN_CTAG_FILTER_BIT;
-    /// What can be switched off.
-    pub(super) const CHANGEABLE: u64 =
-        SEND | RX_CHECKSUM | RX_HASH | VLAN_STRIP | 1 << bindings::NETIF_F_HW_VLAN_CTAG_TX_BIT;
-    /// What interfaces of VLANs have, too.
-    pub(super) const VLAN: u64 = SEND | 1 << bindings::NETIF_F_HIGHDMA_BIT;
 }
 
 /// A random key for the hash of received packets, the same for all devices.
@@ -293,7 +266,7 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
             (*dev).watchdog_timeo =
                 c_int::try_from(kernel::time::msecs_to_jiffies(abilities.watchdog))?;
             let (fixed, changeable) = (feature::FIXED, feature::CHANGEABLE);
-            bindings::igb_rs_set_features(dev, fixed, changeable, feature::VLAN);
+            bindings::igb_rs_set_features(dev, fixed, changeable, feature::OFF, feature::VLAN);
         }
         // SAFETY: The device is set up.
         to_result(unsafe { bindings::register_netdev(dev) })?;

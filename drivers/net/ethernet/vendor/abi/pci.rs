@@ -5,9 +5,15 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
-use super::pci_errors::{
-    Handlers,
-    Recoverable, //
+use super::{
+    pci_errors::{
+        Handlers,
+        Recoverable, //
+    },
+    power::{
+        self,
+        Sleeper, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -40,18 +46,18 @@ pub(crate) trait SriovDriver: pci::Driver {
     ) -> Result<u16>;
 }
 
-/// The kernel crate's PCI adapter with SR-IOV and error handlers added.
+/// The kernel crate's PCI adapter with SR-IOV, error handlers and power management added.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
 // SAFETY: As for `pci::Adapter<T>`, to which registration is delegated.
-unsafe impl<T: SriovDriver + Recoverable> DriverLayout for Adapter<T> {
+unsafe impl<T: SriovDriver + Recoverable + Sleeper> DriverLayout for Adapter<T> {
     type DriverType = kernel_bindings::pci_driver;
     type DriverData<'bound> = T::Data<'bound>;
     const DEVICE_DRIVER_OFFSET: usize = core::mem::offset_of!(Self::DriverType, driver);
 }
 
 // SAFETY: Delegates to `pci::Adapter<T>`.
-unsafe impl<T: SriovDriver + Recoverable> RegistrationOps for Adapter<T> {
+unsafe impl<T: SriovDriver + Recoverable + Sleeper> RegistrationOps for Adapter<T> {
     unsafe fn register(
         pdrv: &Opaque<Self::DriverType>,
         name: &'static CStr,
@@ -61,6 +67,8 @@ unsafe impl<T: SriovDriver + Recoverable> RegistrationOps for Adapter<T> {
         unsafe {
             (*pdrv.get()).sriov_configure = Some(Self::sriov_configure);
             (*pdrv.get()).err_handler = Handlers::<T>::TABLE;
+            (*pdrv.get()).shutdown = Some(power::Table::<T>::shutdown);
+            (*pdrv.get()).driver.pm = power::Table::<T>::OPS;
         }
         // SAFETY: By the contract of this function.
         unsafe { <pci::Adapter<T> as RegistrationOps>::register(pdrv, name, module) }

@@ -25,6 +25,21 @@ pub(crate) trait Recoverable: pci::Driver {
     fn resume(data: &Self::Data<'_>);
 }
 
+/// What `T` keeps for a device.
+///
+/// # Safety
+///
+/// `pdev` must be locked, and bound to `T`.
+pub(super) unsafe fn data<'a, T: pci::Driver>(
+    pdev: *mut kernel_bindings::pci_dev,
+) -> &'a T::Data<'a> {
+    // SAFETY: By contract; a bound device's probe has succeeded, and the lock keeps it from
+    // being unbound.
+    let pdev = unsafe { &*pdev.cast::<pci::Device<CoreInternal<'_>>>() };
+    // SAFETY: As above.
+    unsafe { pdev.as_ref().drvdata_borrow::<T::Data<'_>>() }.get_ref()
+}
+
 /// Holder of the handlers of `T`.
 pub(super) struct Handlers<T>(PhantomData<T>);
 
@@ -44,17 +59,6 @@ impl<T: Recoverable> Handlers<T> {
     /// # Safety
     ///
     /// `pdev` must be locked, and bound to `T`.
-    unsafe fn data<'a>(pdev: *mut kernel_bindings::pci_dev) -> &'a T::Data<'a> {
-        // SAFETY: By contract; a bound device's probe has succeeded, and the lock keeps it from
-        // being unbound.
-        let pdev = unsafe { &*pdev.cast::<pci::Device<CoreInternal<'_>>>() };
-        // SAFETY: As above.
-        unsafe { pdev.as_ref().drvdata_borrow::<T::Data<'_>>() }.get_ref()
-    }
-
-    /// # Safety
-    ///
-    /// `pdev` must be locked, and bound to `T`.
     unsafe extern "C" fn error_detected(
         pdev: *mut kernel_bindings::pci_dev,
         state: kernel_bindings::pci_channel_state_t,
@@ -63,7 +67,7 @@ impl<T: Recoverable> Handlers<T> {
             return kernel_bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER;
         }
         // SAFETY: The PCI core holds the device's lock, and calls handlers of its driver.
-        T::quiesce(unsafe { Self::data(pdev) });
+        T::quiesce(unsafe { data::<T>(pdev) });
         if state == kernel_bindings::pci_channel_io_perm_failure {
             kernel_bindings::pci_ers_result_PCI_ERS_RESULT_DISCONNECT
         } else {
@@ -84,7 +88,7 @@ impl<T: Recoverable> Handlers<T> {
             kernel_bindings::pci_save_state(pdev);
         }
         // SAFETY: As for `error_detected`.
-        match T::recover(unsafe { Self::data(pdev) }) {
+        match T::recover(unsafe { data::<T>(pdev) }) {
             Ok(()) => kernel_bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED,
             Err(_) => kernel_bindings::pci_ers_result_PCI_ERS_RESULT_DISCONNECT,
         }
@@ -95,7 +99,7 @@ impl<T: Recoverable> Handlers<T> {
     /// `pdev` must be locked, and bound to `T`.
     unsafe extern "C" fn resume(pdev: *mut kernel_bindings::pci_dev) {
         // SAFETY: As for `error_detected`.
-        T::resume(unsafe { Self::data(pdev) });
+        T::resume(unsafe { data::<T>(pdev) });
     }
 
     /// # Safety
@@ -103,7 +107,7 @@ impl<T: Recoverable> Handlers<T> {
     /// `pdev` must be locked, and bound to `T`.
     unsafe extern "C" fn reset_prepare(pdev: *mut kernel_bindings::pci_dev) {
         // SAFETY: As for `error_detected`.
-        T::quiesce(unsafe { Self::data(pdev) });
+        T::quiesce(unsafe { data::<T>(pdev) });
     }
 
     /// # Safety
@@ -111,7 +115,7 @@ impl<T: Recoverable> Handlers<T> {
     /// `pdev` must be locked, and bound to `T`.
     unsafe extern "C" fn reset_done(pdev: *mut kernel_bindings::pci_dev) {
         // SAFETY: As for `error_detected`.
-        let data = unsafe { Self::data(pdev) };
+        let data = unsafe { data::<T>(pdev) };
         // A device that does not recover has said so, and stays detached.
         if T::recover(data).is_ok() {
             T::resume(data);

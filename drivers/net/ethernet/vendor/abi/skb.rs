@@ -7,7 +7,8 @@
 use super::{
     bindings,
     dma,
-    napi::NapiRef, //
+    napi::NapiRef,
+    netdev::NetDevice, //
 };
 use crate::netdev::{
     descriptor::RxHash,
@@ -161,6 +162,15 @@ impl SkBuff {
         let skb = self.into_raw();
         // SAFETY: The packet is given away, in a poll of this budget.
         unsafe { bindings::napi_consume_skb(skb, napi.budget()) };
+    }
+
+    /// A packet of `netdev` that is `frame`, to be sent. [`None`] if there is no memory.
+    pub(crate) fn new(netdev: &NetDevice, frame: &[u8]) -> Option<Self> {
+        let length = u32::try_from(frame.len()).ok()?;
+        // SAFETY: The device is valid; as many bytes are readable.
+        let skb =
+            unsafe { bindings::igb_rs_packet_of(netdev.as_raw(), frame.as_ptr().cast(), length) };
+        NonNull::new(skb).map(Self)
     }
 
     /// An empty packet to be filled by [`put`](Self::put) with up to `room` bytes.

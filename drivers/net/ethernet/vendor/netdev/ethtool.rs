@@ -4,6 +4,7 @@
 
 use super::{
     counters,
+    loopback,
     moderation::Moderation,
     ops::Netdev,
     queue::Queue,
@@ -33,11 +34,14 @@ use crate::{
         netdev::{
             Operations,
             Stats, //
-        }, //
+        },
+        power, //
     },
     pf::{
         diagnose,
-        phy, //
+        nvm,
+        phy,
+        wake::Wake, //
     },
 };
 use kernel::{
@@ -104,6 +108,13 @@ fn fixed_name(index: usize) -> &'static str {
 
 impl EthtoolOperations for Netdev<'_> {
     const DRIVER: &'static CStr = c"igb_rs";
+
+    fn firmware(&self, to: &mut Name<'_>) -> fmt::Result {
+        match self.port().firmware {
+            Some(version) => write!(to, "{version}"),
+            None => Ok(()),
+        }
+    }
 
     fn bus_info(&self) -> &CStr {
         self.device().bus_name()
@@ -288,6 +299,22 @@ impl PortOperations for Netdev<'_> {
         self.port().set_pause(pause)
     }
 
+    fn wake(&self) -> Option<Wake> {
+        let wake = self.interface.with_settings(|settings| settings.wake);
+        self.port().can_wake.then_some(wake)
+    }
+
+    fn set_wake(&self, wake: Wake) -> Result {
+        let port = self.port();
+        if !port.can_wake && wake != Wake::NONE {
+            return Err(EOPNOTSUPP);
+        }
+        self.interface
+            .with_settings(|settings| settings.wake = wake);
+        power::set_wake(port.pdev, wake != Wake::NONE);
+        Ok(())
+    }
+
     fn pause_frames(&self) -> (u64, u64) {
         let port = self.port();
         let mut totals = port.totals.lock();
@@ -306,7 +333,7 @@ impl PortOperations for Netdev<'_> {
     }
 
     fn test(&self, offline: bool, results: &mut [u64; TESTS.len()]) {
-        let [register, eeprom, interrupt, link] = results;
+        let [register, eeprom, interrupt, loopback, link] = results;
         let failed = |passed: bool| u64::from(!passed);
         *link = failed(self.port().link.lock().up().is_some());
         if !offline {
@@ -324,9 +351,17 @@ impl PortOperations for Netdev<'_> {
         let interface = &self.interface;
         let tested = interface.while_closed(|| {
             *register = failed(diagnose::registers_hold(&port.bar));
-            *eeprom = failed(diagnose::nvm_is_whole(&port.bar));
+            *eeprom = failed(nvm::is_whole(|at| diagnose::nvm_word(&port.bar, at)));
             *interrupt = failed(interface.interrupts_arrive());
             // The tests have left filters and the like in any state.
+            port.restart()?;
+            // The PHY loops back without a link, too; QEMU's does not.
+            port.await_link();
+            let looped = match interface.queues.first() {
+                Some(queue) => loopback::passes(port, queue),
+                None => Ok(false),
+            };
+            *loopback = failed(looped.unwrap_or(false));
             port.restart()
         });
         if let Err(errno) = tested {

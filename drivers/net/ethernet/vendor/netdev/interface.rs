@@ -16,7 +16,13 @@ use crate::{
         netdev::random_key,
         work::Run, //
     },
-    pf::port::Port, //
+    pf::{
+        port::Port,
+        wake::{
+            self,
+            Wake, //
+        }, //
+    }, //
 };
 use kernel::{
     cpu,
@@ -66,7 +72,10 @@ impl<'bound> Interface<'bound> {
         let cpus = u8::try_from(cpu::nr_cpu_ids()).unwrap_or(u8::MAX);
         let count = u8::try_from(queues.len())?.min(cpus);
         port.netdev.set_queues(count)?;
-        let settings = Settings::new(count, random_key());
+        let mut settings = Settings::new(count, random_key());
+        if port.can_wake {
+            settings.wake = Wake::MAGIC;
+        }
         let interface = pin_init!(Self {
             port,
             queues,
@@ -243,6 +252,24 @@ impl<'bound> Interface<'bound> {
         if !netdev.is_running() || self.open().is_ok() {
             netdev.attach();
         }
+    }
+
+    /// Makes ready for the host's sleep; answers whether the device is to wake it. Takes the
+    /// RTNL; sleeps.
+    pub(crate) fn sleep(&self) -> bool {
+        self.quiesce();
+        let _rtnl = Rtnl::lock();
+        self.port
+            .sleep(self.with_settings(|settings| settings.wake))
+    }
+
+    /// Goes on after [`sleep`](Self::sleep). Takes the RTNL; sleeps. Errors: as for
+    /// [`recover`](Self::recover).
+    pub(crate) fn wake(&self) -> Result {
+        wake::disarm(&self.port.bar);
+        self.recover()?;
+        self.resume();
+        Ok(())
     }
 
     /// Moves the PF's queues to the pool after `num_vfs` VFs'. Takes the RTNL; sleeps. Errors:

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     abi::{
+        feature,
         netdev::{
-            feature,
             NetDevice,
             Operations,
             Stats, //
@@ -142,6 +142,9 @@ impl Operations for Netdev<'_> {
     fn set_features(&self, changed: u64, wanted: u64) -> Result {
         if changed & feature::VLAN_STRIP != 0 {
             self.port().set_strip(wanted & feature::VLAN_STRIP != 0)?;
+        }
+        if changed & feature::RX_ALL != 0 {
+            self.port().set_damaged(wanted & feature::RX_ALL != 0)?;
         }
         // Whether checksums and hashes are passed on is looked at in each poll.
         Ok(())

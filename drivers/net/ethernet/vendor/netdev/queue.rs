@@ -20,16 +20,14 @@ use super::{
 };
 use crate::{
     abi::{
+        feature,
         lock::BottomHalvesOff,
         napi::{
             Napi,
             NapiRef,
             Poller, //
         },
-        netdev::{
-            feature,
-            Stats, //
-        },
+        netdev::Stats,
         page_pool::RxBuffers,
         skb::SkBuff, //
     },
@@ -140,7 +138,7 @@ impl<'bound> QueuePair<'bound> {
             }),
             GFP_KERNEL,
         )?;
-        Napi::new(&port.netdev, pair)
+        Napi::new(&port.netdev, index, pair)
     }
 
     /// Sends a packet, or gives it back if there is no room.
@@ -252,6 +250,7 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
         let features = Features {
             checksum: enabled & feature::RX_CHECKSUM != 0,
             hash: enabled & feature::RX_HASH != 0,
+            damaged: enabled & feature::RX_ALL != 0,
         };
         let mut counts = RxCounts::default();
         let mut packets = 0;

@@ -6,6 +6,7 @@ use super::{
     moderation::Moderation,
     rss::Rss, //
 };
+use crate::pf::wake::Wake;
 
 /// Least and most descriptors of a ring; they come in multiples of [`RING_UNIT`], for rings
 /// are of a multiple of 128 bytes.
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) queues: u8,
     /// How receive queues are chosen.
     pub(crate) rss: Rss,
+    /// What wakes the host.
+    pub(crate) wake: Wake,
 }
 
 impl Settings {
@@ -41,6 +44,7 @@ impl Settings {
             moderation: Moderation::DEFAULT,
             queues,
             rss: Rss::new(key, queues),
+            wake: Wake::NONE,
         }
     }
 }

@@ -311,30 +311,34 @@ impl<'bound> TxRing<'bound> {
     /// Takes out what the device has sent.
     pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> Reaped {
         let mut reaped = Reaped::default();
-        while let Some(first) = self.positions.oldest() {
-            let Some(slot) = self.slots.get_mut(usize::from(first)) else {
-                break;
-            };
-            let done =
-                |packet: &mut InFlight| descriptor::tx_is_done(self.ring.second(packet.last));
-            let Some(packet) = slot.packet.take_if(done) else {
-                break;
-            };
-            loop {
-                let index = self.positions.oldest().unwrap_or(packet.last);
-                if let Some(slot) = self.slots.get_mut(usize::from(index)) {
-                    slot.piece = None;
-                }
-                self.positions.empty();
-                if index == packet.last {
-                    break;
-                }
-            }
+        while let Some(packet) = self.take_sent() {
             reaped.packets += packet.packets;
             reaped.bytes += packet.bytes;
             packet.skb.consume(napi);
         }
         reaped
+    }
+
+    /// Takes out what the device has sent, in a test.
+    pub(super) fn forget_sent(&mut self) {
+        while self.take_sent().is_some() {}
+    }
+
+    /// Takes out the oldest packet, if the device has sent it.
+    fn take_sent(&mut self) -> Option<InFlight> {
+        let slot = self.slots.get_mut(usize::from(self.positions.oldest()?))?;
+        let done = |packet: &mut InFlight| descriptor::tx_is_done(self.ring.second(packet.last));
+        let packet = slot.packet.take_if(done)?;
+        loop {
+            let index = self.positions.oldest().unwrap_or(packet.last);
+            if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+                slot.piece = None;
+            }
+            self.positions.empty();
+            if index == packet.last {
+                return Some(packet);
+            }
+        }
     }
 
     /// Where the queue stands, for the log: head and tail of the device, oldest and next of

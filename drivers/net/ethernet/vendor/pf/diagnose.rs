@@ -101,27 +101,19 @@ pub(crate) fn registers_hold<'a, I: Registers<'a>>(io: I) -> bool {
     })
 }
 
-/// How many words of the NVM a checksum covers, itself included, and what they add up to
-/// (datasheet 6.4.8).
-const NVM_WORDS: u32 = 0x40;
-const NVM_SUM: u16 = 0xbaba;
-
 /// How long a read of a word may take.
 const NVM_TIMEOUT: Delta = Delta::from_millis(10);
 const NVM_POLL: Delta = Delta::from_micros(10);
 
-/// Whether the checksum of the NVM is right. Sleeps.
-pub(crate) fn nvm_is_whole(bar: &Bar0<'_>) -> bool {
-    let sum = (0..NVM_WORDS).try_fold(0_u16, |sum, word| {
-        let address = Bounded::<u32, 14>::try_new(word).ok_or(EINVAL)?;
-        bar.write_reg(EERD::zeroed().with_address(address).with_start(true));
-        let answer = read_poll_timeout(
-            || Ok(bar.read(EERD)),
-            |answer| answer.done(),
-            NVM_POLL,
-            NVM_TIMEOUT,
-        )?;
-        Ok::<_, Error>(sum.wrapping_add(u16::try_from(answer.data().get())?))
-    });
-    matches!(sum, Ok(NVM_SUM))
+/// Reads a word of the NVM. Sleeps. Errors: `EINVAL` beyond the largest NVM, `ETIMEDOUT`.
+pub(crate) fn nvm_word(bar: &Bar0<'_>, address: u16) -> Result<u16> {
+    let address = Bounded::<u32, 14>::try_new(u32::from(address)).ok_or(EINVAL)?;
+    bar.write_reg(EERD::zeroed().with_address(address).with_start(true));
+    let answer = read_poll_timeout(
+        || Ok(bar.read(EERD)),
+        |answer| answer.done(),
+        NVM_POLL,
+        NVM_TIMEOUT,
+    )?;
+    Ok(u16::try_from(answer.data().get())?)
 }

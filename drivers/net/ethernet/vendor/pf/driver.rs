@@ -4,6 +4,7 @@
 
 use crate::{
     abi::{
+        devlink,
         dma,
         irq::{
             Allocated,
@@ -18,6 +19,7 @@ use crate::{
             SriovDriver, //
         },
         pci_errors::Recoverable,
+        power::Sleeper,
         provider::AttachedPf, //
     },
     netdev::{
@@ -30,7 +32,9 @@ use crate::{
         }, //
     },
     pf::{
+        diagnose,
         interrupt::OtherCauses,
+        nvm::Board,
         pool::MAX_QUEUES,
         port::{
             Port,
@@ -44,16 +48,18 @@ use kernel::{
     device::Core,
     pci,
     prelude::*,
+    str::CString,
     sync::Arc, //
 };
 
 /// The driver as the PCI core sees it.
 pub(crate) struct IgbDriver;
 
-/// A bound PF. Dropped from first to last field, after `unbind` has removed the VFs: the
-/// provider lets go of the PF, the interface disappears, interrupts end, the device is made
+/// A bound PF. Dropped from first to last field, after `unbind` has removed the VFs: `devlink`
+/// and the provider let go of the PF, the interface disappears, interrupts end, the device is made
 /// quiet and then disabled.
 pub(crate) struct Pf<'bound> {
+    _shown: Option<devlink::Registration>,
     _attached: AttachedPf,
     _registration: Registration<'bound, Netdev<'bound>>,
     _vectors: Vectors<'bound, QueueInterrupt<'bound>, OtherCauses<'bound>>,
@@ -77,6 +83,28 @@ kernel::pci_device_table!(
     <IgbDriver as pci::Driver>::IdInfo,
     [(pci::DeviceId::from_id(pci::Vendor::INTEL, 0x10c9), ())]
 );
+
+/// What is known of the device of `port`. Errors: `ENOMEM`.
+fn identity(port: &Port<'_>) -> Result<devlink::Identity> {
+    let board = Board::find(|at| diagnose::nvm_word(&port.bar, at)).ok();
+    Ok(devlink::Identity {
+        firmware: port
+            .firmware
+            .map(|version| CString::try_from_fmt(format_args!("{version}")))
+            .transpose()?,
+        bundle: port
+            .firmware
+            .and_then(|version| version.etrack)
+            .map(|number| CString::try_from_fmt(format_args!("{number:#010x}")))
+            .transpose()?,
+        board: board
+            .map(|board| CString::try_from_fmt(format_args!("{board}")))
+            .transpose()?,
+        serial: devlink::serial_number(port.pdev)
+            .map(|serial| CString::try_from_fmt(format_args!("{serial:016x}")))
+            .transpose()?,
+    })
+}
 
 impl pci::Driver for IgbDriver {
     type IdInfo = ();
@@ -103,6 +131,7 @@ impl pci::Driver for IgbDriver {
         let mut handlers = KVec::new();
         for index in 0..allocated.queues() {
             let queue = QueuePair::new(port.clone(), index)?;
+            queue.set_irq(allocated.irq(index)?);
             handlers.push(QueueInterrupt::new(queue.clone()), GFP_KERNEL)?;
             queues.push(queue, GFP_KERNEL)?;
         }
@@ -113,6 +142,7 @@ impl pci::Driver for IgbDriver {
         port.unmask();
         let registration = Registration::new(netdev, &ABILITIES)?;
         let attached = AttachedPf::new(pdev)?;
+        let shown = devlink::Registration::new(pdev, identity(&port)?)?;
         let [a, b, c, d, e, f] = port.netdev.mac();
         dev_info!(
             pdev,
@@ -121,6 +151,7 @@ impl pci::Driver for IgbDriver {
             port.netdev.name()
         );
         Ok(Pf {
+            _shown: shown,
             _attached: attached,
             _registration: registration,
             _vectors: vectors,
@@ -146,6 +177,16 @@ impl Recoverable for IgbDriver {
 
     fn resume(pf: &Pf<'_>) {
         pf.interface.resume();
+    }
+}
+
+impl Sleeper for IgbDriver {
+    fn sleep(pf: &Pf<'_>) -> bool {
+        pf.interface.sleep()
+    }
+
+    fn wake(pf: &Pf<'_>) -> Result {
+        pf.interface.wake()
     }
 }
 

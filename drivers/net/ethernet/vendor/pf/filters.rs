@@ -42,6 +42,8 @@ pub(crate) struct Wanted {
     state: PfState,
     /// Everything, which needs more than the shared filters.
     promiscuous: bool,
+    /// Damaged frames, too.
+    damaged: bool,
 }
 
 impl Wanted {
@@ -53,6 +55,7 @@ impl Wanted {
         Self {
             state,
             promiscuous: false,
+            damaged: false,
         }
     }
 
@@ -97,6 +100,13 @@ impl Port<'_> {
         let mut wanted = self.wanted.lock();
         wanted.state.strip_vlan = on;
         receive::write_strip(&self.bar, on);
+        self.write_wanted(&mut wanted)
+    }
+
+    /// Receives damaged frames and those that control the MAC, or not.
+    pub(crate) fn set_damaged(&self, on: bool) -> Result {
+        let mut wanted = self.wanted.lock();
+        wanted.damaged = on;
         self.write_wanted(&mut wanted)
     }
 
@@ -158,6 +168,8 @@ impl Port<'_> {
         self.bar.update(RCTL, |r| {
             r.with_upe(wanted.state.all_unicast)
                 .with_mpe(wanted.state.all_multicast)
+                .with_sbp(wanted.damaged)
+                .with_pmcf(wanted.damaged)
                 .with_vfe(true)
         });
         result

@@ -22,9 +22,23 @@ use crate::{
     vf::logic::state::PfLink, //
 };
 use kernel::{
-    io::Io,
-    prelude::*, //
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
+
+/// How long the PHY takes to loop back (as igb waits).
+const LOOPBACK_TIME: Delta = Delta::from_millis(500);
+
+/// How long negotiation may take.
+const LINK_TIMEOUT: Delta = Delta::from_secs(5);
+const LINK_POLL: Delta = Delta::from_millis(50);
 
 /// The PHY, and the link as it was last seen.
 pub(crate) struct Link {
@@ -80,6 +94,44 @@ impl Port<'_> {
             .inspect_err(|errno| {
                 dev_err!(self.pdev, "the PHY does not answer: {errno:?}\n");
             })
+    }
+
+    /// Takes the link away, with no word to anybody: the host is about to sleep. Sleeps. Errors:
+    /// as for [`start_link`](Self::start_link).
+    pub(super) fn end_link(&self) -> Result {
+        self.link.lock().phy.switch_off(&self.bar)
+    }
+
+    /// Lets the PHY send back what the port sends, until [`end_loop_back`](Self::end_loop_back).
+    /// Sleeps. Errors: as for [`start_link`](Self::start_link).
+    pub(crate) fn loop_back(&self) -> Result {
+        let link = self.link.lock();
+        link.phy.loop_back(&self.bar)?;
+        self.bar.update(CTRL, |r| {
+            r.with_slu(true)
+                .with_frcspd(true)
+                .with_frcdplx(true)
+                .with_const_speed::<2>()
+                .with_fd(true)
+        });
+        fsleep(LOOPBACK_TIME);
+        Ok(())
+    }
+
+    /// Ends [`loop_back`](Self::loop_back); the port must be restarted then. Errors: as for
+    /// [`start_link`](Self::start_link).
+    pub(crate) fn end_loop_back(&self) -> Result {
+        self.link.lock().phy.end_loop_back(&self.bar)
+    }
+
+    /// Waits for a link, a while.
+    pub(crate) fn await_link(&self) {
+        let _ = read_poll_timeout(
+            || Ok(self.bar.read(STATUS)),
+            |status| status.lu(),
+            LINK_POLL,
+            LINK_TIMEOUT,
+        );
     }
 
     /// Changes flow control. Where it is negotiated, the link is lost for the time that takes.

@@ -44,9 +44,13 @@ const CONTROL: u32 = 0;
 const STATUS_REGISTER: u32 = 1;
 const ADVERTISEMENT: u32 = 4;
 const PARTNER: u32 = 5;
+const CONTROL_FAST: u16 = 1 << 6;
+const CONTROL_FULL: u16 = 1 << 8;
 const CONTROL_RESTART: u16 = 1 << 9;
 const CONTROL_POWER_DOWN: u16 = 1 << 11;
 const CONTROL_AUTONEG: u16 = 1 << 12;
+const CONTROL_LOOPBACK: u16 = 1 << 14;
+const CONTROL_RESET: u16 = 1 << 15;
 const STATUS_LINK: u16 = 1 << 2;
 
 /// The PHY of a port. Methods sleep, and are serialized by the owner's lock.
@@ -74,6 +78,31 @@ impl Phy {
                 bar,
                 (control & !CONTROL_POWER_DOWN) | CONTROL_AUTONEG | CONTROL_RESTART,
             )
+        })
+    }
+
+    /// Switches the PHY off, until the next [`negotiate`](Self::negotiate). Errors: as for
+    /// `negotiate`.
+    pub(crate) fn switch_off(&self, bar: &Bar0<'_>) -> Result {
+        self.locked(bar, |bar| {
+            let control = read::<CONTROL>(bar)?;
+            write::<CONTROL>(bar, control | CONTROL_POWER_DOWN)
+        })
+    }
+
+    /// Lets the PHY send back what the MAC sends, at 1000 Mb/s. Errors: as for `negotiate`.
+    pub(crate) fn loop_back(&self, bar: &Bar0<'_>) -> Result {
+        self.locked(bar, |bar| {
+            write::<CONTROL>(bar, CONTROL_LOOPBACK | CONTROL_FULL | CONTROL_FAST)
+        })
+    }
+
+    /// Ends [`loop_back`](Self::loop_back); the link must be negotiated then. Errors: as for
+    /// `negotiate`.
+    pub(crate) fn end_loop_back(&self, bar: &Bar0<'_>) -> Result {
+        self.locked(bar, |bar| {
+            let control = read::<CONTROL>(bar)?;
+            write::<CONTROL>(bar, (control & !CONTROL_LOOPBACK) | CONTROL_RESET)
         })
     }
 

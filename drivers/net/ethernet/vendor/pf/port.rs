@@ -3,7 +3,10 @@
 //! The port: what all parts of the driver share of one device.
 
 use crate::{
-    abi::netdev::NetDevice,
+    abi::{
+        netdev::NetDevice,
+        power, //
+    },
     netdev::{
         counters::Totals,
         filter_table::{
@@ -12,12 +15,18 @@ use crate::{
         }, //
     },
     pf::{
+        diagnose,
         filters::Wanted,
         interrupt,
         link::Link,
+        nvm::Version,
         phy::Phy,
         pool::Pool,
-        reset, //
+        reset,
+        wake::{
+            self,
+            Wake, //
+        }, //
     },
     provider::probe,
     regs::{
@@ -71,6 +80,10 @@ pub(crate) struct Port<'bound> {
     pub(crate) vfs: VfControl,
     /// Whether rings can begin in the middle, without which VFs cannot be moved.
     pub(crate) heads_writable: bool,
+    /// What the NVM says that it is.
+    pub(crate) firmware: Option<Version>,
+    /// Whether the port can wake the host.
+    pub(crate) can_wake: bool,
     /// Queues that were caught at spoofing and have been named in the log, a bit each.
     pub(crate) spoofers: Atomic<u32>,
     /// How often the device stopped a queue, or dropped what it sent, for a fault of the sender's.
@@ -109,6 +122,10 @@ impl<'bound> Port<'bound> {
             dev_err!(pdev, "no valid MAC address in the NVM: program one\n");
             return Err(EADDRNOTAVAIL);
         }
+        // Tools show them; what cannot be read does not keep the device from working.
+        let firmware = Version::find(|at| diagnose::nvm_word(&bar, at)).ok();
+        let can_wake = power::can_wake(pdev) && may_wake(&bar);
+        power::set_wake(pdev, can_wake);
         let netdev = NetDevice::new(pdev)?;
         netdev.set_mac(&mac);
         netdev.set_carrier(false);
@@ -121,6 +138,8 @@ impl<'bound> Port<'bound> {
                 pool: Pool::new(),
                 vfs <- VfControl::new(),
                 heads_writable,
+                firmware,
+                can_wake,
                 spoofers: Atomic::new(0),
                 out_of_sync: Atomic::new(0),
                 wanted <- new_mutex!(Wanted::new(&mac), "igb_rs::wanted"),
@@ -168,6 +187,25 @@ impl<'bound> Port<'bound> {
         interrupt::unmask_other(&self.bar);
     }
 
+    /// Makes the device quiet for the host's sleep; answers whether it is to wake the host.
+    /// Sleeps. The interface must be closed.
+    pub(crate) fn sleep(&self, wake: Wake) -> bool {
+        let bar = &self.bar;
+        self.totals.lock().update(bar);
+        let wake = wake.with_link(self.link.lock().up().is_some());
+        if wake == Wake::NONE {
+            // Nobody is to hear anything, and the PHY need not either.
+            if let Err(errno) = self.end_link() {
+                dev_warn!(self.pdev, "the PHY does not go to sleep: {errno:?}\n");
+            }
+            reset::release(self.pdev.as_ref(), bar);
+        } else {
+            reset::pause(self.pdev.as_ref(), bar);
+        }
+        wake::arm(bar, wake);
+        wake != Wake::NONE
+    }
+
     /// Resets a device that runs, and sets it up again but for the queue. Sleeps. The
     /// interface must be closed. Errors: as for [`set_up`](Self::set_up).
     pub(crate) fn restart(&self) -> Result {
@@ -177,6 +215,16 @@ impl<'bound> Port<'bound> {
         self.unmask();
         Ok(())
     }
+}
+
+/// Where the NVM says whether the second port may wake the host, and how.
+const INIT_CONTROL_3: u16 = 0x14;
+const INIT_CONTROL_3_APM: u16 = 1 << 10;
+
+/// Whether the board lets the port wake the host: the first one always.
+fn may_wake(bar: &Bar0<'_>) -> bool {
+    bar.read(STATUS).lan_id().get() == 0
+        || diagnose::nvm_word(bar, INIT_CONTROL_3).is_ok_and(|word| word & INIT_CONTROL_3_APM != 0)
 }
 
 /// The address that the device has loaded from its NVM.

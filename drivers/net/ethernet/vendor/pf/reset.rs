@@ -101,6 +101,15 @@ pub(crate) fn reset(dev: &kernel::device::Device, bar: &Bar0<'_>) -> Result {
     Ok(())
 }
 
+/// Makes the port quiet, with its filters as they are, and gives it back to firmware.
+pub(crate) fn pause(dev: &kernel::device::Device, bar: &Bar0<'_>) {
+    mask_interrupts(bar);
+    if !stop_master(bar) {
+        dev_warn!(dev, "bus requests are outstanding\n");
+    }
+    bar.update(CTRL_EXT, |r| r.with_drv_load(false));
+}
+
 /// Gives the port back to firmware, quiet, at unbind.
 pub(crate) fn release(dev: &kernel::device::Device, bar: &Bar0<'_>) {
     // A port that does not reset is quiet all the same: masters are off.

@@ -8,14 +8,20 @@ use kernel::io::register;
 register! {
     /// Device control (8.2.1).
     pub(crate) CTRL(u32) @ 0x0000 {
+        /// Full duplex, if it is forced.
+        0:0 fd => bool;
         /// No new bus mastering by the PF.
         2:2 gio_master_disable => bool;
         /// Set link up.
         6:6 slu => bool;
+        /// Speed, if it is forced: 2 is 1000 Mb/s.
+        9:8 speed;
         /// Force speed, against what the PHY negotiated.
         11:11 frcspd => bool;
         /// Force duplex, against what the PHY negotiated.
         12:12 frcdplx => bool;
+        /// Wake-ups are signalled from D3 without auxiliary power, too.
+        20:20 advd3wuc => bool;
         /// Port software reset; clears itself.
         26:26 rst => bool;
         /// Receive flow control: the port obeys pause frames.
@@ -70,6 +76,8 @@ register! {
     pub(crate) RCTL(u32) @ 0x0100 {
         /// Receiver enable.
         1:1 rxen => bool;
+        /// Store bad packets, too.
+        2:2 sbp => bool;
         /// Unicast promiscuous.
         3:3 upe => bool;
         /// Multicast promiscuous.
@@ -85,6 +93,8 @@ register! {
         17:16 bsize;
         /// VLAN filter enable.
         18:18 vfe => bool;
+        /// Pass MAC control frames on, those for pause too.
+        23:23 pmcf => bool;
         /// Strip the Ethernet CRC.
         26:26 secrc => bool;
     }

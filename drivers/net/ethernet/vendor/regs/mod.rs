@@ -22,6 +22,7 @@ pub(crate) mod rx;
 pub(crate) mod statistics;
 pub(crate) mod tx;
 pub(crate) mod vf;
+pub(crate) mod wake;
 
 /// Size of BAR0 in bytes (datasheet 9.4.11).
 pub(crate) const BAR_SIZE: usize = 0x2_0000;

@@ -89,8 +89,13 @@ impl Counters {
         self.rx_multicast.last = raw.rx_multicast;
     }
 
-    /// Takes in what the registers hold now.
+    /// Takes in what the registers hold now. All ones are of a device that has left the bus, or
+    /// sleeps.
     pub(crate) fn update(&mut self, raw: &RawStats) {
+        let gone = raw.rx_packets & raw.tx_packets & raw.rx_bytes & raw.tx_bytes;
+        if gone & raw.rx_multicast == u32::MAX {
+            return;
+        }
         self.rx_packets.update(raw.rx_packets);
         self.tx_packets.update(raw.tx_packets);
         self.rx_bytes.update(raw.rx_bytes);
@@ -128,6 +133,22 @@ mod tests {
         assert_eq!(counters.totals().rx_bytes, 0);
         counters.update(&raw(1500));
         assert_eq!(counters.totals().rx_bytes, 500);
+    }
+
+    #[test]
+    fn a_device_that_is_gone_counts_nothing() {
+        let mut counters = Counters::starting_at(&raw(1000));
+        let ones = u32::MAX;
+        counters.update(&RawStats {
+            rx_packets: ones,
+            tx_packets: ones,
+            rx_bytes: ones,
+            tx_bytes: ones,
+            rx_multicast: ones,
+        });
+        assert_eq!(counters.totals().rx_bytes, 0);
+        counters.update(&raw(1001));
+        assert_eq!(counters.totals().rx_bytes, 1);
     }
 
     #[test]

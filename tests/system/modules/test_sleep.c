@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Plays the PM core for one PCI function, the rest of the machine staying awake:
+ * what is written to `step` is what a sleep of the host begins or ends with, or
+ * what its end does. On a kernel without power management the part of the PCI
+ * core is played, too.
+ */
+#include <linux/module.h>
+#include <linux/pci.h>
+
+static char *pf = "";
+module_param(pf, charp, 0444);
+MODULE_PARM_DESC(pf, "the function, as 0000:01:00.0");
+
+static struct pci_dev *pdev;
+
+static int fall_asleep(void)
+{
+	const struct dev_pm_ops *bus = pdev->dev.bus->pm;
+	int ret;
+
+	if (bus) {
+#ifdef CONFIG_PM_SLEEP
+		/* As the PM core has it of devices that are not suspended by themselves. */
+		pdev->dev.power.must_resume = true;
+#endif
+		ret = bus->suspend(&pdev->dev);
+		if (!ret)
+			ret = bus->suspend_late(&pdev->dev);
+		if (!ret)
+			ret = bus->suspend_noirq(&pdev->dev);
+		return ret;
+	}
+	ret = pdev->dev.driver->pm->suspend(&pdev->dev);
+	if (!ret)
+		ret = pci_save_state(pdev);
+	if (!ret)
+		ret = pci_set_power_state(pdev, PCI_D3hot);
+	return ret;
+}
+
+static int awake(void)
+{
+	const struct dev_pm_ops *bus = pdev->dev.bus->pm;
+	int ret;
+
+	if (bus) {
+		ret = bus->resume_noirq(&pdev->dev);
+		if (!ret)
+			ret = bus->resume_early(&pdev->dev);
+		if (!ret)
+			ret = bus->resume(&pdev->dev);
+		return ret;
+	}
+	ret = pci_set_power_state(pdev, PCI_D0);
+	if (ret)
+		return ret;
+	pci_restore_state(pdev);
+	return pdev->dev.driver->pm->resume(&pdev->dev);
+}
+
+static int one_step(const char *step)
+{
+	if (!pdev->driver)
+		return -ENODEV;
+	if (sysfs_streq(step, "sleep"))
+		return fall_asleep();
+	if (sysfs_streq(step, "wake"))
+		return awake();
+	if (!sysfs_streq(step, "shutdown"))
+		return -EINVAL;
+	pdev->driver->shutdown(pdev);
+	return 0;
+}
+
+static int set_step(const char *step, const struct kernel_param *param)
+{
+	int ret;
+
+	if (!pdev)
+		return -ENODEV;
+	device_lock(&pdev->dev);
+	ret = one_step(step);
+	device_unlock(&pdev->dev);
+	return ret;
+}
+
+static const struct kernel_param_ops step_ops = {
+	.set = set_step,
+};
+module_param_cb(step, &step_ops, NULL, 0200);
+MODULE_PARM_DESC(step, "sleep, wake or shutdown");
+
+static int __init test_sleep_init(void)
+{
+	unsigned int domain, bus, slot, function;
+
+	if (sscanf(pf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+		return -EINVAL;
+	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, function));
+	return pdev ? 0 : -ENODEV;
+}
+module_init(test_sleep_init);
+
+static void __exit test_sleep_exit(void)
+{
+	pci_dev_put(pdev);
+}
+module_exit(test_sleep_exit);
+
+MODULE_DESCRIPTION("Sleep of one function, for tests");
+MODULE_LICENSE("GPL");
