@@ -38,8 +38,11 @@ pub(crate) const TESTS: [&str; 5] = [
     "Link test   (on/offline)",
 ];
 
+/// Where one of the wake-ups is.
+type Place = fn(&mut Wake) -> &mut bool;
+
 /// Wake-ups as ethtool numbers them, and which they are.
-const WAKE_UPS: [(u32, fn(&mut Wake) -> &mut bool); 5] = [
+const WAKE_UPS: [(u32, Place); 5] = [
     (kernel_bindings::WAKE_PHY, |wake| &mut wake.link),
     (kernel_bindings::WAKE_UCAST, |wake| &mut wake.unicast),
     (kernel_bindings::WAKE_MCAST, |wake| &mut wake.multicast),

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     /// An NVM with these words, and all others erased.
-    fn nvm<'a>(words: &'a [(u16, u16)]) -> impl FnMut(u16) -> Result<u16> + 'a {
+    fn nvm(words: &[(u16, u16)]) -> impl FnMut(u16) -> Result<u16> + '_ {
         move |at| {
             let found = words.iter().find(|(address, _)| *address == at);
             Ok(found.map_or(u16::MAX, |(_, word)| *word))

@@ -14,6 +14,8 @@ use crate::regs::{
     },
     Registers, //
 };
+// On the host registers have `zeroed()` of their own.
+#[allow(unused_imports)]
 use kernel::prelude::*;
 
 /// What may wake the host.
