@@ -3,7 +3,7 @@
 
 import statistics
 
-PARTS = ("harvest",)
+PARTS = ("downtime", "phases", "harvest")
 AT_MOST, AT_LEAST = "at most", "at least"
 
 
