@@ -3,7 +3,7 @@
 
 import statistics
 
-PARTS = ("downtime", "phases", "harvest")
+PARTS = ("downtime", "phases", "trapped_write", "harvest")
 AT_MOST, AT_LEAST = "at most", "at least"
 
 
