@@ -28,7 +28,7 @@ ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
 TRUTH_SEEDS = "5"
 # A guest takes minutes to come up there.
 QEMU_ON_DEBUG = "tests/system/debug/test_qemu_log.py"
-QUICK_BENCH = ["harvest"]
+QUICK_BENCH = ["harvest", "downtime", "trapped_write", "concurrency"]
 # Draws the bench's pictures.
 PLOTS = "python3-matplotlib"
 # Moves before memory; `make postcopy` has many more.

@@ -99,9 +99,15 @@ def main():
         return 0
     whole["machine"] = machine()
     parts = options.parts or results.PARTS
+    if "phases" in parts:
+        # What [downtime] keeps is for a [phases] of the same run.
+        (OUT / "parts/moves.json").unlink(missing_ok=True)
     for number, part in enumerate(parts, 1):
         print(f"== {part} ({number} of {len(parts)})", flush=True)
-        entry = run_part(part, options.rounds)
+        if part == "phases" and not whole.get("downtime", {}).get("ran") and "downtime" in parts:
+            entry = results.not_run("no moves: [downtime] did not run")
+        else:
+            entry = run_part(part, options.rounds)
         if entry["ran"]:
             entry["pictures"] = pictures.draw(part, entry, into)
         whole[part] = entry

@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which pictures each part has."""
 
+import outages
 import plots
 
 
 def draw(part, entry, folder):
     """Draws a part's pictures into a folder; their names."""
     name = f"{part}.svg"
-    # One axis has one unit.
-    also = {other["what"]: (other["ours"], other["other"]) for other in entry.get("also", ()) if other["unit"] == entry["unit"]}
-    plots.sides(folder / name, {part: (entry["ours"], entry["other"])} | also, entry["unit"])
+    path = folder / name
+    match part:
+        case "downtime":
+            moves = entry["timeline"]
+            plots.timeline(path, moves, {side: outages.intervals(move) for side, move in moves.items()})
+        case "phases":
+            plots.stacked(path, entry["bars"], entry["unit"])
+        case "log_report":
+            plots.lines(path, entry["curves"], entry["x"], entry["y"], log=True)
+            ranges = folder / f"{part}_ranges.svg"
+            plots.lines(ranges, entry["ranges"], entry["ranges_x"], entry["y"], log=True)
+            return [name, ranges.name]
+        case "concurrency":
+            plots.lines(path, entry["curves"], entry["x"], entry["y"])
+        case _:
+            also = {other["what"]: (other["ours"], other["other"]) for other in entry.get("also", ())}
+            plots.sides(path, {part: (entry["ours"], entry["other"])} | also, entry["unit"])
     return [name]

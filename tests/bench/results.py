@@ -3,7 +3,7 @@
 
 import statistics
 
-PARTS = ("harvest",)
+PARTS = ("downtime", "phases", "trapped_write", "log_report", "harvest", "pf", "concurrency")
 AT_MOST, AT_LEAST = "at most", "at least"
 
 

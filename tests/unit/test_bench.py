@@ -12,11 +12,15 @@ import pytest
 SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/bench"))
 
+import kernel_trace
 import main
+import outages
+import phases
 import pictures
 import results
 
 FIELDS = ("ran", "reason", "unit", "rounds", "ours", "other", "ratio", "goal", "goal_met")
+SCRIPTS = SRC / "Documentation/performance"
 
 
 def part(ours=(1, 2, 9), other=(10, 20, 90), **more):
@@ -74,6 +78,49 @@ def test_the_documentation_gets_the_same_lines(monkeypatch):
     assert ".. figure:: performance/pf.svg" in text
 
 
+def move(gaps, usual=5.0, **more):
+    return {"usual_gap_ms": usual, "gaps": gaps, "answers": [-1.5, 0.1, 2], "lost": [0.6, 1.9, 2.4], "flow": [(-2, 0, 500_000), (0, 1, 0), (1, 3, 250_000)],
+            "end": 2.5, "back": 2.5, "probes": {"sent": 9, "received": 7, "lost": 2, "interval_ms": 5},
+            "qemu": {"downtime": 200}} | more
+
+
+GAPS = [(0.2, 49.0), (0.5, 300.0), (0.8, 6.0), (1.8, 100.0), (2.2, 5.0)]
+
+
+def test_downtimes_and_uptimes_come_in_their_order():
+    found = outages.summary(move(GAPS))
+    assert found["downtime_ms"] == [300, 100]
+    assert found["uptime_ms"] == [1000]
+    assert (found["total_downtime_ms"], found["longest_downtime_ms"], found["total_uptime_ms"]) == (400, 300, 1000)
+    assert [piece["down"] for piece in found["throughput_mbit"]] == [False, True, False, True]
+
+
+def test_answers_in_bunches_do_not_make_gaps_of_the_time_between_probes():
+    assert outages.summary(move(GAPS, usual=0.1))["downtime_ms"] == [300, 100]
+    assert outages.summary(move(GAPS, usual=20.0))["downtime_ms"] == [300]
+
+
+def test_late_answers_are_no_downtime():
+    found = outages.summary(move(GAPS, lost=[0.6]))
+    assert (found["downtime_ms"], found["late_ms"]) == ([300], 100)
+
+
+def test_nothing_is_down_without_a_long_gap():
+    found = outages.summary(move([(0.2, 7.0)]))
+    assert (found["downtime_ms"], found["uptime_ms"], found["longest_downtime_ms"]) == ([], [], 0)
+
+
+def test_throughput_takes_the_share_of_an_interval():
+    flow = [(0, 1, 1_000_000), (1, 3, 1_000_000)]
+    assert outages.throughput(flow, 0.5, 2) == pytest.approx(8 * (0.5 + 0.5) / 1.5)
+    assert outages.throughput(flow, 4, 5) == 0 and outages.throughput(flow, 1, 1) == 0
+
+
+def test_the_median_move_is_one_of_them():
+    moves = [move([(0, ms)], lost=[0.01]) for ms in (500.0, 100.0, 300.0, 900.0)]
+    assert outages.median_move(moves)["gaps"] == [(0, 300.0)]
+
+
 def test_each_part_has_a_module_and_runs_in_a_rig_or_not():
     for name in results.PARTS:
         words = main.command(name, 5)
@@ -81,14 +128,85 @@ def test_each_part_has_a_module_and_runs_in_a_rig_or_not():
         assert (words[0] == "scripts/rig") == (name != "harvest")
 
 
+@pytest.mark.parametrize("script", ["mediated.sh", "failover.sh"])
+def test_the_sides_scripts_are_in_the_documentation(script):
+    text = (SRC / "Documentation/performance.rst").read_text()
+    assert f".. literalinclude:: performance/{script}" in text
+    assert (SCRIPTS / script).read_text().startswith("#!/bin/sh\n")
+
+
 def is_svg(path):
     return ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_pictures_of_parts_are_drawn(tmp_path):
-    other_unit = part() | {"what": "of another unit", "unit": "bytes"}
-    entry = part(also=[part(other=None) | {"what": "alone"}, other_unit])
-    [made] = pictures.draw("harvest", json.loads(json.dumps(entry)), tmp_path)
-    text = (tmp_path / made).read_text()
-    assert is_svg(tmp_path / made)
-    assert "harvest" in text and "alone" in text and "another unit" not in text
+    also = [part(other=None) | {"what": "alone"}]
+    entries = {
+        "downtime": part(timeline={"mediated": move(GAPS), "failover": move(GAPS + [(2.3, 900.0)], back=4.0)}),
+        "phases": part(bars={"mediated": {"save": 3, "load": 4}, "failover": {"load": 1, "unplug": 5}}),
+        "concurrency": part(curves={"cpu": [(1, 5), (7, 6)]}, x="VFs", y="ms"),
+        "pf": part(also=also),
+    }
+    for name, entry in entries.items():
+        [made] = pictures.draw(name, json.loads(json.dumps(entry)), tmp_path)
+        assert is_svg(tmp_path / made)
+    text = (tmp_path / "downtime.svg").read_text()
+    assert "mediated" in text and "failover" in text and "900" in text
+
+
+TRACE = """\
+# tracer: nop
+ mig/src/main-815        [001] .....   100.000000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
+ mig/src/main-815        [001] .....   100.030000: state: 0000:01:10.0 PRE_COPY -> PRE_COPY_P2P ret=0
+ mig/src/main-815        [001] .....   100.040000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
+ mig/src/main-815        [001] .....   100.050000: state: 0000:01:10.0 PRE_COPY_P2P -> STOP_COPY ret=0
+ mig/src/main-815        [000] d..1.   100.060000: sys_read(fd: 2a, buf: 7f0000001000, count: 4000)
+ mig/src/main-815        [000] d..1.   100.065000: sys_read(fd: 2a, buf: 7f0000001000, count: 4000)
+ iperf3-77               [001] .....   100.066000: sys_read(fd: 5, buf: 7f0000001000, count: 20000)
+ qemu-system-x86-811     [001] .....   100.068000: sys_read(fd: 7, buf: 7f0000001000, count: 80)
+ qemu-system-x86-811     [001] .....   100.070000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
+ qemu-system-x86-811     [001] .....   100.071000: state: 0000:01:10.0 STOP_COPY -> STOP ret=0
+ qemu-system-x86-901     [001] .....   100.080000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
+ qemu-system-x86-901     [001] .....   100.090000: state: 0000:02:10.6 RESUMING -> STOP ret=0
+ qemu-system-x86-901     [001] .....   100.095000: state: 0000:02:10.6 STOP -> RUNNING_P2P ret=0
+ qemu-system-x86-901     [001] .....   100.100000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
+ qemu-system-x86-901     [001] .....   100.104000: announce: (igb_rs_transmit+0x0/0x10)
+ qemu-system-x86-901     [001] .....   100.105000: state: 0000:02:10.6 RUNNING_P2P -> RUNNING ret=0
+"""
+
+
+def test_a_trace_is_cut_into_phases():
+    events = kernel_trace.parse(TRACE)
+    assert len(events) == len(TRACE.splitlines()) - 1 and events[1][:3] == (100.03, 815, "state")
+    pieces = phases.cut(phases.mediated_marks(events), 99.99, 100.125)
+    assert {name: round(ms) for name, ms in pieces.items()} == {
+        "QEMU: stop": 10, "quiesce": 30, "QEMU: processors stop": 10, "final sync": 10, "QEMU: last memory": 10, "save": 5,
+        "transfer": 15, "load": 10, "QEMU: start": 10, "resume": 4, "announce": 1, "first packet": 20}
+    assert sum(pieces.values()) == pytest.approx(135)
+    assert set(phases.OURS) <= set(pieces)
+
+
+def test_the_longest_downtime_of_mediation_is_split_into_ours_and_the_rest():
+    ours = {"gaps": [(99.99, 135.0)], "lost": [100.0], "trace": kernel_trace.parse(TRACE)}
+    events = [(0.1, "source", "MIGRATION", {"status": "wait-unplug"}), (6.2, "source", "MIGRATION", {"status": "active"}),
+              (8.0, "source", "STOP", {}), (8.2, "target", "RESUME", {})]
+    gaps = [(6.0, 300.0), (7.9, 400.0), (9.0, 700.0)]
+    pinned = kernel_trace.parse("""\
+ qemu-system-x86-902     [000] .....     8.060000: container: (vfio_iommu_type1_ioctl+0x0/0x90)
+ qemu-system-x86-902     [000] .....     8.160000: container_done: (vfio_ioctl+0x0/0x90 <- vfio_iommu_type1_ioctl)
+ qemu-system-x86-902     [000] .....     8.170000: container: (vfio_iommu_type1_ioctl+0x0/0x90)
+ qemu-system-x86-902     [000] .....     8.171000: container_done: (vfio_ioctl+0x0/0x90 <- vfio_iommu_type1_ioctl)
+""")
+    other = {"gaps": gaps, "lost": [6.1, 8.0, 9.3], "events": events, "marks": [(6.25, "address added"), (9.5, "VF back")],
+             "trace": pinned}
+    entry = phases.result({"mediated": [move(**ours)], "failover": [move(**other)]})
+    assert (entry["ours"]["median"], entry["other"]["median"]) == (pytest.approx(60), pytest.approx(75))
+    bars = {name: {piece: round(ms) for piece, ms in pieces.items()} for name, pieces in entry["bars"].items()}
+    assert bars["failover: VF leaves"] == {"VF unplugged": 200, "address added": 50, "first packet": 50}
+    assert bars["failover: guest moves"] == {"pre-copy": 100, "QEMU": 60, "memory pinned or let go": 100,
+                                              "QEMU: load and start": 40, "first packet": 100}
+    assert bars["failover: VF returns"] == {"VF back": 500, "first packet": 200}
+
+
+def test_what_one_round_lacks_counts_as_nothing():
+    assert phases.medians([{"a": 1, "b": 4}, {"a": 3}, {"a": 5}]) == {"a": 3, "b": 0}

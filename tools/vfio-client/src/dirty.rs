@@ -117,17 +117,29 @@ impl Channel {
     /// From now on the kernel notes what the device writes to `memory`. On
     /// `scope` the device itself has to go to PRE_COPY after that.
     pub fn start(self, device: &Device, memory: &Memory) -> Result<()> {
+        self.start_range(device, memory.iova(), memory.size())
+    }
+
+    /// As [`start`](Self::start), of so many bytes of the device's addresses, whatever is
+    /// there.
+    pub fn start_range(self, device: &Device, iova: u64, size: u64) -> Result<()> {
         match self {
-            Self::Log => dirty::log_start(device.file(), PAGE, &[[memory.iova(), memory.size()]])
-                .context("DMA_LOGGING_START"),
+            Self::Log => {
+                dirty::log_start(device.file(), PAGE, &[[iova, size]]).context("DMA_LOGGING_START")
+            }
             Self::Scope => dirty::scope_start(device.container()?).context("DIRTY_PAGES START"),
         }
     }
 
     /// What was written since the last report.
     pub fn report(self, device: &Device, memory: &Memory) -> Result<Pages> {
-        let mut pages = Pages::none_of(memory);
-        let (iova, size, bits) = (memory.iova(), memory.size(), &mut pages.bits);
+        self.report_range(device, memory.iova(), memory.size())
+    }
+
+    /// As [`report`](Self::report), of a range; on `scope` it holds all mappings.
+    pub fn report_range(self, device: &Device, iova: u64, size: u64) -> Result<Pages> {
+        let mut pages = Pages::none(size / PAGE);
+        let bits = &mut pages.bits;
         match self {
             Self::Log => dirty::log_report(device.file(), iova, size, PAGE, bits)
                 .context("DMA_LOGGING_REPORT"),

@@ -79,6 +79,10 @@ enum Command {
     Hostile(commands::hostile::Options),
     /// Move a guest whose memory comes after it
     Postcopy(commands::postcopy::Options),
+    /// What a doorbell of a VM's processor costs, passed through and trapped
+    Doorbells(commands::doorbells::Options),
+    /// What a report of written pages costs
+    Reports(commands::reports::Options),
     /// Load forged streams: each is refused, or valid
     Forged {
         /// The VF whose stream is forged
@@ -122,6 +126,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Switch(options) => commands::switch::run(&options),
         Command::Hostile(options) => commands::hostile::run(&options),
         Command::Postcopy(options) => commands::postcopy::run(&options),
+        Command::Reports(options) => commands::reports::run(&options),
+        Command::Doorbells(options) => commands::doorbells::run(&options),
         Command::Forged {
             source,
             target,

@@ -2,11 +2,13 @@
 
 //! What `vfclient` can do; each command answers with JSON.
 
+pub mod doorbells;
 pub mod forged;
 pub mod hostile;
 pub mod info;
 mod neighbour;
 pub mod postcopy;
+pub mod reports;
 pub mod roundtrip;
 pub mod switch;
 pub mod traffic;

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The PF's network driver against the kernel's igb: throughput, packet rate, and what
+they cost. The other end, on NIC 1, has igb in both cases."""
+
+from pathlib import Path
+
+import results
+from rigtest import net, pci
+from sides import fresh_host
+
+NICS = 3
+GOAL = 1.0
+SECONDS = 5
+INSIDE, OUTSIDE = "192.0.2.1", "192.0.2.3"
+# iperf3 options of each measurement; from the PF to the outside, or with -R to it.
+LOADS = {
+    "TCP out": (), "TCP in": ("-R",),
+    "UDP out, small": ("-u", "-b", "0", "-l", "64"), "UDP in, small": ("-u", "-b", "0", "-l", "64", "-R"),
+}
+
+
+def busy_seconds():
+    """Time that all processors have not been idle."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / 100
+
+
+def measure(driver, host):
+    """Load → what the receiving program got: Mbit/s, and microseconds of all processors for
+    each KiB; and packets per second on the wire. All share the processors: a sender that is
+    faster may leave a receiver less."""
+    nic = host.nics[0]
+    nic.bind(driver)
+    pci.wait_for(lambda: nic.netdev, 20, f"netdev of {nic.address}")
+    found = {}
+    with net.peers((nic.netdev, INSIDE), (host.nics[2].netdev, OUTSIDE)) as (inside, outside):
+        assert outside.reaches(INSIDE)
+        for load, options in LOADS.items():
+            receiver = inside if "-R" in options else outside
+            packets, busy = receiver.received(), busy_seconds()
+            rate = net.iperf3(outside, inside, *options, seconds=SECONDS)
+            packets, busy = receiver.received() - packets, busy_seconds() - busy
+            found[load] = {"mbit": rate / 1e6, "packets": packets / SECONDS,
+                           "cpu": 1e6 * busy / (rate / 8 * SECONDS / 1024)}
+    nic.bind(None)
+    return found
+
+
+def run(rounds, say):
+    """Both drivers in turn."""
+    host = fresh_host()
+    host.load("mediate", "igb_rs")
+    found = {"igb_rs": [], "igb": []}
+    for n in range(rounds):
+        for driver, those in found.items():
+            those.append(measure(driver, host))
+            say(f"round {n + 1} of {rounds}, {driver}: " + ", ".join(
+                f"{load} {one['mbit']:.1f} Mbit/s {one['packets']:.0f}/s" for load, one in those[-1].items()))
+    host.clean()
+    return result(found)
+
+
+def result(found):
+    """The part's report: of driver → [load → measured] of each round."""
+    def both(load, key):
+        return [results.side(driver, [one[load][key] for one in those]) for driver, those in found.items()]
+    also = []
+    for load in LOADS:
+        also.append(results.part("Mbit/s", *both(load, "mbit"), GOAL, results.AT_LEAST) | {"what": load})
+        if "small" in load:
+            also.append(results.part("packets/s", *both(load, "packets"), GOAL, results.AT_LEAST) | {"what": f"wire, {load}"})
+        also.append(results.part("us/KiB", *both(load, "cpu"), 1.0) | {"what": f"CPU, {load}"})
+    whole = results.part("Mbit/s", *both("TCP out", "mbit"), GOAL, results.AT_LEAST, also=also)
+    # Better in one thing does not make up for another.
+    whole["goal_met"] = all(one["goal_met"] for one in also)
+    return whole

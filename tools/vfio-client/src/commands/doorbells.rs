@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a doorbell costs, passed through and trapped.
+
+use super::roundtrip::require_migration;
+use crate::{
+    descriptor,
+    dirty::Channel,
+    error::{Error, Result},
+    iommu::Backend,
+    memory::Memory,
+    migration::{set_state, Saving, State},
+    registers::{reg, Registers},
+    vm::{GuestBar, Store, Vm, MOST_STORES},
+};
+use rand::{rngs::SmallRng, SeedableRng};
+use serde_json::{json, Value};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What is to be rung.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The VF, which the mediator has
+    pub device: String,
+    /// How pages are reported
+    #[arg(long, value_enum, default_value = "scope")]
+    pub channel: Channel,
+    /// How the device gets memory
+    #[arg(long, value_enum, default_value = "container")]
+    pub backend: Backend,
+    /// Doorbells of each sample: fewer than the ring has descriptors
+    #[arg(long, default_value_t = 2000)]
+    pub count: u32,
+    /// Samples
+    #[arg(long, default_value_t = 5)]
+    pub rounds: u32,
+}
+
+/// Descriptors of the ring: the most that the mediator follows.
+const RING: u32 = 4096;
+/// Where memory begins for the device and the processor.
+const IOVA: u64 = 0x1000_0000;
+/// The ring, and behind it one buffer, which all descriptors name: nothing comes.
+const RING_BYTES: u64 = RING as u64 * descriptor::SIZE as u64;
+const MEMORY: usize = RING_BYTES as usize + 0x1000;
+const OFF: Duration = Duration::from_secs(10);
+
+/// A receive queue with a driver that gives it one descriptor with each doorbell.
+struct Queue {
+    bar: GuestBar,
+    memory: Arc<Memory>,
+}
+
+impl Queue {
+    /// Switches the queue off and on: an empty ring.
+    fn restart(&self) -> Result<()> {
+        let bar = &self.bar;
+        bar.write(reg::RXDCTL, 0)?;
+        bar.poll(reg::RXDCTL, OFF, "a queue that is switched off", |value| {
+            value & reg::QUEUE_ENABLE == 0
+        })?;
+        for index in 0..u64::from(RING) {
+            let at = IOVA + index * u64::from(descriptor::SIZE);
+            let words = descriptor::receive(IOVA + RING_BYTES);
+            self.memory.write_descriptor(at, words)?;
+        }
+        bar.write(reg::RDBAL, IOVA as u32)?;
+        bar.write(reg::RDBAH, (IOVA >> 32) as u32)?;
+        bar.write(reg::RDLEN, RING * descriptor::SIZE)?;
+        bar.write(reg::RDH, 0)?;
+        bar.write(reg::RDT, 0)?;
+        bar.write(reg::RXDCTL, reg::QUEUE_ENABLE)
+    }
+
+    /// Nanoseconds of one doorbell, of so many.
+    fn ring(&self, count: u32) -> Result<f64> {
+        self.restart()?;
+        let stores: Vec<_> = (1..=count)
+            .map(|tail| Store::word(reg::RDT, tail))
+            .collect();
+        let began = Instant::now();
+        for batch in stores.chunks(MOST_STORES) {
+            self.bar.stores(0, batch)?;
+        }
+        let took = began.elapsed();
+        let tail = self.bar.read(reg::RDT)?;
+        if tail != count {
+            return Err(Error::Wrong(format!("the tail is {tail}, not {count}")));
+        }
+        Ok(took.as_nanos() as f64 / f64::from(count))
+    }
+}
+
+/// `vfclient doorbells`
+pub fn run(options: &Options) -> Result<Value> {
+    if options.count >= RING {
+        return Err(Error::Wrong(format!("--count: at most {}", RING - 1)));
+    }
+    let vm = Vm::new()?;
+    let bar = vm.open(&options.device, options.backend)?;
+    let device = bar.device().clone();
+    require_migration(&device)?;
+    let memory = Arc::new(Memory::new(MEMORY, IOVA)?);
+    device.map(&memory)?;
+    let queue = Queue {
+        bar: GuestBar::Vm(vm.start(bar, memory.clone())?),
+        memory,
+    };
+    let mut rng = SmallRng::seed_from_u64(1);
+    let (mut running, mut tracked) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        running.push(queue.ring(options.count)?);
+        options.channel.start(&device, &queue.memory)?;
+        let saving = Saving::begin(&device, &mut rng)?;
+        tracked.push(queue.ring(options.count)?);
+        set_state(&device, State::Running)?;
+        drop(saving);
+        options.channel.stop(&device)?;
+    }
+    Ok(json!({ "running_ns": running, "tracked_ns": tracked, "doorbells": options.count }))
+}
