@@ -114,7 +114,8 @@ impl fmt::Display for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Digits(first, second) => {
-                write!(f, "{first:04X}{:02X}-0{:02X}", second >> 8, second & 0xff)
+                let [before, after] = second.to_be_bytes();
+                f.write_fmt(format_args!("{first:04X}{before:02X}-0{after:02X}"))
             }
             Self::Text(text) => text
                 .iter()
