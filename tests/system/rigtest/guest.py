@@ -18,6 +18,9 @@ from .pci import wait_for
 from .qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
+# With it the first exit of an interrupt's handler is at its start. Until there is one, TCG may
+# deliver the interrupt a second time, wherever the guest is (Documentation/rig.rst).
+CPU = "max,kvm-pv-eoi=off"
 # A guest in a host that is emulated on a busy machine.
 PATIENCE_SECONDS = 240
 
@@ -107,7 +110,7 @@ class Guest:
         kernel, initrd = guest_files()
         words = f"console=ttyS0 quiet panic=-1 mitigations=off {f'vf.ip={ip}' if ip else ''} {append}"
         self.command = [
-            QEMU, "-name", name, "-M", "q35", "-accel", "kvm", "-cpu", "max", "-smp", str(cpus),
+            QEMU, "-name", name, "-M", "q35", "-accel", "kvm", "-cpu", CPU, "-smp", str(cpus),
             "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(kernel), "-initrd", str(initrd), "-append", " ".join(words.split()),
             "-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console",
@@ -147,6 +150,14 @@ class Guest:
         if self.process.poll() is not None:
             raise GuestError(f"{self.name}: QEMU ended with {self.process.returncode}:\n"
                              f"{self.qemu_log.read_text()}\n{self.console_tail()}")
+
+    def explain(self, error):
+        """QEMU has closed a connection: why, if it has ended."""
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            raise error from None
+        self.check_alive()
 
     def console_tail(self, lines=15):
         try:

@@ -82,7 +82,10 @@ def finish(moved, source, target=None, timeout=600, look=None):
     limit = time.monotonic() + timeout
     passes = 0
     while True:
-        info = source.qmp.command("query-migrate")
+        try:
+            info = source.qmp.command("query-migrate")
+        except ConnectionError as error:
+            source.explain(error)
         if look is not None and info.get("ram", {}).get("dirty-sync-count", 0) > passes:
             passes = info["ram"]["dirty-sync-count"]
             look()
