@@ -23,6 +23,8 @@ def draw(part, entry, folder):
         case "concurrency":
             plots.lines(path, entry["curves"], entry["x"], entry["y"])
         case _:
-            also = {other["what"]: (other["ours"], other["other"]) for other in entry.get("also", ())}
+            # One axis has one unit.
+            also = {other["what"]: (other["ours"], other["other"]) for other in entry.get("also", ())
+                    if other["unit"] == entry["unit"]}
             plots.sides(path, {part: (entry["ours"], entry["other"])} | also, entry["unit"])
     return [name]

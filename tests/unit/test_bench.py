@@ -140,18 +140,23 @@ def is_svg(path):
 
 
 def test_pictures_of_parts_are_drawn(tmp_path):
-    also = [part(other=None) | {"what": "alone"}]
+    other_unit = part() | {"what": "of another unit", "unit": "bytes"}
+    also = [part(other=None) | {"what": "alone"}, other_unit]
     entries = {
         "downtime": part(timeline={"mediated": move(GAPS), "failover": move(GAPS + [(2.3, 900.0)], back=4.0)}),
         "phases": part(bars={"mediated": {"save": 3, "load": 4}, "failover": {"load": 1, "unplug": 5}}),
         "concurrency": part(curves={"cpu": [(1, 5), (7, 6)]}, x="VFs", y="ms"),
         "pf": part(also=also),
+        "harvest": part(also=also),
     }
     for name, entry in entries.items():
         [made] = pictures.draw(name, json.loads(json.dumps(entry)), tmp_path)
         assert is_svg(tmp_path / made)
     text = (tmp_path / "downtime.svg").read_text()
     assert "mediated" in text and "failover" in text and "900" in text
+    for name in ("pf", "harvest"):
+        text = (tmp_path / f"{name}.svg").read_text()
+        assert name in text and "alone" in text and "another unit" not in text
 
 
 TRACE = """\
