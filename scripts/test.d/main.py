@@ -49,21 +49,26 @@ class Suite:
         self.packages = ()
         # The lines of the last run that name a failure.
         self.failures = []
+        # What a run writes for `count`: an earlier one's must not be taken for it.
+        self.report = None
 
     def run(self, prefix=""):
         """(passed, failed), with the output shown as it comes."""
         log = OUT / f"{self.name}.log"
         print(f"== {self.name}: {' '.join(map(str, self.command))}", flush=True)
-        start, text = time.monotonic(), []
+        if self.report:
+            self.report.unlink(missing_ok=True)
+        start, lines = time.monotonic(), []
         with open(log, "w") as file, subprocess.Popen(
                 self.command, cwd=SRC, env=os.environ | self.env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
             for line in process.stdout:
                 print(prefix + line, end="", flush=True)
                 file.write(line)
-                text.append(line)
-        passed, failed = self.count("".join(text))
-        self.failures = FAILURE.findall("".join(text))
+                lines.append(line)
+        text = "".join(lines)
+        passed, failed = self.count(text)
+        self.failures = FAILURE.findall(text)
         if process.returncode and not failed:
             print(f"{self.name}: ended with status {process.returncode}")
             failed += 1
@@ -149,10 +154,11 @@ def by_inputs(text):
 
 def pytest(name, paths, prefix=()):
     report = OUT / f"{name}.xml"
-    report.unlink(missing_ok=True)
     command = [*prefix, "python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
                "--durations=5", *paths]
-    return Suite(name, command, by_junit(report))
+    suite = Suite(name, command, by_junit(report))
+    suite.report = report
+    return suite
 
 
 def in_rig(name, paths, kernel, timeout, options=(), nics=2):

@@ -69,6 +69,15 @@ def test_a_failed_test_is_named_at_the_end(capsys, monkeypatch):
     assert table[0] == f"bad: {line}" and table[-1] == "4 passed, 1 failed"
 
 
+def test_a_report_is_lost_when_its_suite_is_run_and_not_before(tmp_path):
+    report = tmp_path / "hang.xml"
+    report.write_text('<testsuites><testsuite tests="2" failures="0" errors="0" skipped="0"/></testsuites>')
+    hang = main.named("hang")
+    assert report.exists() and hang.report == report
+    hang.command = [sys.executable, "-c", "pass"]
+    assert hang.run() == (0, 1) and not report.exists()
+
+
 def test_a_suite_can_be_named_alone():
     assert [each.name for each in main.flat(main.suites("hang"))] == ["hang"]
     with pytest.raises(SystemExit, match="no part or suite nothing"):
