@@ -40,8 +40,8 @@ def stale_pages(source, target):
                 mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) as here, \
                 mmap.mmap(other.fileno(), 0, access=mmap.ACCESS_READ) as there:
             assert len(here) == len(there) > 0
-            pages = [(here[at:at + PAGE], there[at:at + PAGE]) for at in range(0, len(here), PAGE)]
+            pages = ((here[at:at + PAGE], there[at:at + PAGE]) for at in range(0, len(here), PAGE))
+            return [number for number, (old, new) in enumerate(pages) if old != new and not _is_wall_clock(old, new)]
     finally:
         for path in paths:
             path.unlink()
-    return [at for at, (old, new) in enumerate(pages) if old != new and not _is_wall_clock(old, new)]
