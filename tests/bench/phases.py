@@ -2,7 +2,6 @@
 """Where the downtimes go: each is cut at what happened in it, as the kernel's trace, the
 VMM's events and the operator's script tell."""
 
-import json
 import statistics
 
 import outages
@@ -138,8 +137,9 @@ def run(rounds, say):
     """The moves of [downtime], if that has just run; else such moves."""
     # It wants to run in the rig, the functions above do not.
     import downtime
-    moves = downtime.kept() or downtime.measure(rounds, say)[0]
-    return result({name: json.loads(json.dumps(those)) for name, those in moves.items()})
+    if downtime.kept() is None:
+        downtime.measure(rounds, say)
+    return result(downtime.kept())
 
 
 def result(moves):
