@@ -2,10 +2,9 @@
 """The PF's network driver against the kernel's igb: throughput, packet rate, and what
 they cost. The other end, on NIC 1, has igb in both cases."""
 
-from pathlib import Path
-
 import results
-from rigtest import net, pci
+from rigtest import net
+from rigtest.processors import busy_seconds
 from sides import fresh_host
 
 NICS = 3
@@ -19,21 +18,14 @@ LOADS = {
 }
 
 
-def busy_seconds():
-    """Time that all processors have not been idle."""
-    fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return (sum(fields) - fields[3] - fields[4]) / 100
-
-
 def measure(driver, host):
     """Load → what the receiving program got: Mbit/s, and microseconds of all processors for
     each KiB; and packets per second on the wire. All share the processors: a sender that is
     faster may leave a receiver less."""
     nic = host.nics[0]
     nic.bind(driver)
-    pci.wait_for(lambda: nic.netdev, 20, f"netdev of {nic.address}")
     found = {}
-    with net.peers((nic.netdev, INSIDE), (host.nics[2].netdev, OUTSIDE)) as (inside, outside):
+    with net.peers((nic.wait_netdev(), INSIDE), (host.nics[2].netdev, OUTSIDE)) as (inside, outside):
         assert outside.reaches(INSIDE)
         for load, options in LOADS.items():
             receiver = inside if "-R" in options else outside

@@ -22,18 +22,12 @@ sys.path[:0] = [str(SRC / "tests/system")]
 from conftest import Host
 from rigtest.net import iperf3, peers
 from rigtest.pci import modprobe
+from rigtest.processors import busy_seconds
 
 DRIVERS = ("igb", "igb_rs")
 OURS, OTHERS = "198.51.100.1", "198.51.100.2"
 LEAST = 0.97
 SECONDS = 2
-
-
-def busy_seconds():
-    """Time that all CPUs have worked, since boot."""
-    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    user, nice, system, _idle, _iowait, irq, softirq = fields[:7]
-    return (user + nice + system + irq + softirq) / 100
 
 
 def bulk(server, client, *options):
