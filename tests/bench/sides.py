@@ -56,7 +56,7 @@ class Side(contextlib.ExitStack):
                 self.callback(nic.bind, None)
                 nic.numvfs = VFS
                 self.callback(nic.write, "sriov_numvfs", 0)
-                wait_for(lambda n=nic: n.netdev, 20, f"netdev of {nic.address}")
+                nic.wait_netdev()
                 run("sysctl", "-qw", f"net.ipv6.conf.{nic.netdev}.disable_ipv6=1")
             self.outside = Peer(self.host.nics[2].netdev, OUTSIDE_IP, name="outside")
             self.callback(self.outside.close)
@@ -64,8 +64,7 @@ class Side(contextlib.ExitStack):
                 self.step("prepare", *place)
                 self.callback(self.step, "undo", *place)
             for nic in self.nics:
-                wait_for(lambda n=nic: run("cat", f"/sys/class/net/{n.netdev}/carrier").strip() == "1", 20,
-                         f"carrier of {nic.netdev}")
+                nic.wait_carrier()
             self.outside.wait_carrier()
         except BaseException:
             self.close()

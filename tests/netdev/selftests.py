@@ -52,7 +52,7 @@ class Rig:
             self.send_away()
         if kind != ALL:
             run("ip", "link", "set", name, "up")
-            wait_for(lambda: Path(f"/sys/class/net/{name}/carrier").read_text().strip() == "1", 30, "carrier")
+            self.nic.wait_carrier(30)
         return name
 
     def send_away(self):

@@ -38,8 +38,7 @@ def prepare(transport):
         vfs.append(host.make_vfs(nic, "igb_rs", 2))
         subprocess.run(["ip", "link", "set", nic.netdev, "up"], check=True)
     for nic in host.nics[:2]:
-        carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
-        pci.wait_for(lambda path=carrier: path.read_text().strip() == "1", 20, f"carrier of {nic.netdev}")
+        nic.wait_carrier()
     (source, peer), (target, _) = vfs
     source.bind(MEDIATOR)
     target.bind(MEDIATOR)

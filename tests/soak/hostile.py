@@ -11,7 +11,6 @@ import subprocess
 from conftest import MEDIATOR, SRC
 from rigtest import pci
 from rigtest.client import vfclient
-from rigtest.pci import wait_for
 
 # 10 rounds for each transport are 100,000 writes.
 TRANSPORTS = ("kvm", "region", "fixed")
@@ -37,7 +36,7 @@ def prepare(host, transport):
     for vf in (peer, neighbour):
         vf.bind("vfio-pci")
     subprocess.run(["ip", "link", "set", nic.netdev, "mtu", "9000", "up"], check=True)
-    wait_for(lambda: (nic.path / "net" / nic.netdev / "carrier").read_text().strip() == "1", 20, "a carrier")
+    nic.wait_carrier()
     return hostile, peer, neighbour
 
 

@@ -22,8 +22,7 @@ def round(host, n):
         f"link set {each.netdev} {state}\n" for each in (nic, other) for state in ("up", "down")))
     vf = nic.vfs[n % 7]
     vf.bind("igbvf")
-    netdev = pci.wait_for(lambda: vf.netdev, 20, "netdev of the VF")
-    with peers((nic.netdev, A), (other.netdev, B), (netdev, C)) as (pf, wire, virtual):
+    with peers((nic.netdev, A), (other.netdev, B), (vf.wait_netdev(), C)) as (pf, wire, virtual):
         assert wire.reaches(A, count=1) and virtual.reaches(A, count=1) and wire.reaches(C, count=1)
     vf.bind(None)
     nic.numvfs = 0

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import MEDIATOR, SRC
 from rigtest.client import vfclient
-from rigtest.pci import load_vfio_driver, wait_for
+from rigtest.pci import load_vfio_driver
 
 BACKENDS = ["container"] + (["iommufd"] if Path("/dev/iommu").exists() else [])
 VFSTATE = Path(__file__).resolve().parents[2] / "build/target/release/vfstate"
@@ -26,8 +26,7 @@ def nics(host, request):
             vf.bind(MEDIATOR)
         subprocess.run(["ip", "link", "set", nic.netdev, "up"], check=True)
     for nic in host.nics[:2]:
-        carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
-        wait_for(lambda c=carrier: c.read_text().strip() == "1", 20, f"carrier of {nic.netdev}")
+        nic.wait_carrier()
     return host.nics[:2]
 
 

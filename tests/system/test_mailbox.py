@@ -11,7 +11,6 @@ from conftest import MEDIATOR, Host
 from rigtest import mailbox as mbx
 from rigtest.mailbox import VfUser, granted, mac_words, refused
 from rigtest.net import run
-from rigtest.pci import wait_for
 
 MAC, OTHER = "02:00:00:00:00:11", "02:00:00:00:00:22"
 
@@ -33,8 +32,7 @@ def machine():
         vf.bind(MEDIATOR)
     ip("link", "set", nic.netdev, "up")
     # Without a link no answer says "clear to send".
-    carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
-    wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
+    nic.wait_carrier()
     yield nic
     host.clean()
 

@@ -91,8 +91,7 @@ def test_a_frozen_bus_with_vfs(errors, nics, wire):
     pings(left, RIGHT)
     vf = nics[0].vfs[2]
     vf.bind("igbvf")
-    netdev = pci.wait_for(lambda: vf.netdev, 20, "netdev of the VF")
-    with peers((netdev, VIRTUAL)) as (virtual,):
+    with peers((vf.wait_netdev(), VIRTUAL)) as (virtual,):
         assert virtual.reaches(LEFT) and virtual.reaches(RIGHT)
     vf.bind(None)
 

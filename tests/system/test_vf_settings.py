@@ -33,7 +33,7 @@ def pf(nics):  # noqa: F811
 
 def start(vf):
     vf.bind("igbvf")
-    return pci.wait_for(lambda: vf.netdev, 20, "netdev of the VF")
+    return vf.wait_netdev()
 
 
 def test_mac(pf):
@@ -81,7 +81,7 @@ def test_state(nics, pf):  # noqa: F811
 
 
 def test_rate_spoofchk_trust_are_kept_and_shown(pf):
-    pci.wait_for(lambda: run("cat", f"/sys/class/net/{pf.netdev}/carrier").strip() == "1", 20, "carrier")
+    pf.wait_carrier()
     run("ip", "link", "set", pf.netdev, "vf", 1, "max_tx_rate", 100)
     run("ip", "link", "set", pf.netdev, "vf", 1, "spoofchk", "off", "trust", "on")
     shown = settings(pf.netdev, 1)

@@ -46,8 +46,7 @@ def nics(host):
             vf.bind(MEDIATOR)
         ip("link", "set", nic.netdev, "up")
     for nic in host.nics[:2]:
-        carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
-        wait_for(lambda: carrier.read_text().strip() == "1", 20, "carrier of the PF")
+        nic.wait_carrier()
     return host.nics[:2]
 
 

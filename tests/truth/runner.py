@@ -30,8 +30,7 @@ def prepare(transport):
     guest.bind(MEDIATOR)
     peer.bind("vfio-pci")
     subprocess.run(["ip", "link", "set", nic.netdev, "mtu", "9000", "up"], check=True)
-    carrier = Path(f"/sys/class/net/{nic.netdev}/carrier")
-    pci.wait_for(lambda: carrier.read_text().strip() == "1", 20, f"carrier of {nic.netdev}")
+    nic.wait_carrier()
     return host, guest, peer
 
 

@@ -97,6 +97,15 @@ class Function:
         names = self.netdevs
         return names[0] if names else None
 
+    def wait_netdev(self, seconds=20):
+        """Its interface, when its driver has made one."""
+        return wait_for(lambda: self.netdev, seconds, f"netdev of {self.address}")
+
+    def wait_carrier(self, seconds=20):
+        """Until its interface, which must be up, has a carrier."""
+        carrier = self.path / "net" / self.netdev / "carrier"
+        wait_for(lambda: carrier.read_text().strip() == "1", seconds, f"carrier of {self.netdev}")
+
     @property
     def pf(self):
         name = _link_name(self.path / "physfn")

@@ -71,11 +71,9 @@ class Stage(contextlib.ExitStack):
         neighbour = first.vfs[1]
         neighbour.bind("igbvf")
         self.callback(neighbour.bind, None)
-        netdev = pci.wait_for(lambda: neighbour.netdev, 20, "netdev of the neighbour VF")
-        self.neighbour = self._peer("neighbour", netdev, NEIGHBOUR_IP)
+        self.neighbour = self._peer("neighbour", neighbour.wait_netdev(), NEIGHBOUR_IP)
         for nic in (first, second):
-            pci.wait_for(lambda n=nic: run("cat", f"/sys/class/net/{n.netdev}/carrier").strip() == "1", 20,
-                         f"carrier of {nic.netdev}")
+            nic.wait_carrier()
         self.outside.wait_carrier()
         self.neighbour.wait_carrier()
 
