@@ -7,29 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from rigtest import pci
 from rigtest.net import peers, running
+from rigtest.played import Steps, make_vfs_under, vf_reaches
 from test_netdev import LEFT, RIGHT, pings, wait_traffic
 
-VIRTUAL = "198.51.100.3"
 # The debug kernel has no power management: nobody tells the function to wake the host.
 HAS_PM = Path("/sys/power").is_dir()
 
 
-class Sleep:
-    """Lets one function sleep while all others are awake (test_sleep.c)."""
-
-    step_file = Path("/sys/module/test_sleep/parameters/step")
-
-    def step(self, name):
-        self.step_file.write_text(name)
-
-
 @pytest.fixture
 def sleep(host, nics):
-    status, message = host.insmod("test_sleep", f"pf={nics[0].address}")
-    assert status == 0, message
-    return Sleep()
+    """Lets one function sleep while all others are awake (test_sleep.c)."""
+    return Steps(host, "test_sleep", nics[0])
 
 
 @pytest.fixture
@@ -83,19 +72,13 @@ def test_sleep_while_the_interface_is_down(sleep, wire):
 def test_sleep_with_vfs(sleep, nics, wire):
     """Their drivers start anew."""
     left, _ = wire
-    pci.modprobe("igbvf")
-    nics[0].numvfs = 3
-    left.wait_carrier()
+    make_vfs_under(left, nics[0], 3)
     sleep.step("sleep")
     sleep.step("wake")
     assert len(nics[0].vfs) == 3
     left.wait_carrier()
     pings(left, RIGHT)
-    vf = nics[0].vfs[2]
-    vf.bind("igbvf")
-    with peers((vf.wait_netdev(), VIRTUAL)) as (virtual,):
-        assert virtual.reaches(LEFT) and virtual.reaches(RIGHT)
-    vf.bind(None)
+    vf_reaches(nics[0], 2, (LEFT, RIGHT))
 
 
 def test_shutdown(sleep, nics, wire):

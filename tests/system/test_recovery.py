@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 """The PF's interface when its driver or its device goes away under it."""
 
-from pathlib import Path
-
 import pytest
 
-from rigtest import pci
 from rigtest.net import peers, running
+from rigtest.played import Steps, make_vfs_under, vf_reaches
 from test_netdev import LEFT, RIGHT, pings, wait_traffic
 
 # pci_ers_result_t of linux/pci.h
 CAN_RECOVER, NEED_RESET, DISCONNECT, RECOVERED = 2, 3, 4, 5
-VIRTUAL = "198.51.100.3"
 
 
-class Errors:
+class Errors(Steps):
     """Calls a PF's error handlers as the PCI core would (test_errors.c)."""
 
-    step_file = Path("/sys/module/test_errors/parameters/step")
-
     def step(self, name):
-        self.step_file.write_text(name)
-        return int(self.step_file.read_text())
+        super().step(name)
+        return int(self.file.read_text())
 
     def reset_slot(self):
         """What follows an answer that asks for a reset."""
@@ -32,9 +27,7 @@ class Errors:
 
 @pytest.fixture
 def errors(host, nics):
-    status, message = host.insmod("test_errors", f"pf={nics[0].address}")
-    assert status == 0, message
-    return Errors()
+    return Errors(host, "test_errors", nics[0])
 
 
 @pytest.fixture
@@ -81,19 +74,13 @@ def test_a_frozen_bus_while_the_interface_is_down(errors, wire):
 def test_a_frozen_bus_with_vfs(errors, nics, wire):
     """The reset takes the VFs' registers along; their drivers start anew."""
     left, _ = wire
-    pci.modprobe("igbvf")
-    nics[0].numvfs = 3
-    left.wait_carrier()
+    make_vfs_under(left, nics[0], 3)
     assert errors.step("frozen") == NEED_RESET
     errors.reset_slot()
     assert len(nics[0].vfs) == 3
     left.wait_carrier()
     pings(left, RIGHT)
-    vf = nics[0].vfs[2]
-    vf.bind("igbvf")
-    with peers((vf.wait_netdev(), VIRTUAL)) as (virtual,):
-        assert virtual.reaches(LEFT) and virtual.reaches(RIGHT)
-    vf.bind(None)
+    vf_reaches(nics[0], 2, (LEFT, RIGHT))
 
 
 def test_a_device_that_is_lost(errors, nics, wire):

@@ -4,14 +4,8 @@
  * written to `step` is one of its calls of the driver's error handlers, or what
  * it does between them. Reading `step` gives what the last one answered.
  */
-#include <linux/module.h>
-#include <linux/pci.h>
+#include "one_function.h"
 
-static char *pf = "";
-module_param(pf, charp, 0444);
-MODULE_PARM_DESC(pf, "the function, as 0000:01:00.0");
-
-static struct pci_dev *pdev;
 static unsigned int answer;
 
 static int one_step(const char *step)
@@ -37,18 +31,6 @@ static int one_step(const char *step)
 	return 0;
 }
 
-static int set_step(const char *step, const struct kernel_param *param)
-{
-	int ret;
-
-	if (!pdev)
-		return -ENODEV;
-	device_lock(&pdev->dev);
-	ret = one_step(step);
-	device_unlock(&pdev->dev);
-	return ret;
-}
-
 static int get_step(char *buffer, const struct kernel_param *param)
 {
 	return sysfs_emit(buffer, "%u\n", answer);
@@ -60,23 +42,6 @@ static const struct kernel_param_ops step_ops = {
 };
 module_param_cb(step, &step_ops, NULL, 0600);
 MODULE_PARM_DESC(step, "normal, frozen, permanent, reset, slot_reset or resume");
-
-static int __init test_errors_init(void)
-{
-	unsigned int domain, bus, slot, function;
-
-	if (sscanf(pf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
-		return -EINVAL;
-	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, function));
-	return pdev ? 0 : -ENODEV;
-}
-module_init(test_errors_init);
-
-static void __exit test_errors_exit(void)
-{
-	pci_dev_put(pdev);
-}
-module_exit(test_errors_exit);
 
 MODULE_DESCRIPTION("Errors of the bus, for tests");
 MODULE_LICENSE("GPL");

@@ -5,14 +5,7 @@
  * what its end does. On a kernel without power management the part of the PCI
  * core is played, too.
  */
-#include <linux/module.h>
-#include <linux/pci.h>
-
-static char *pf = "";
-module_param(pf, charp, 0444);
-MODULE_PARM_DESC(pf, "the function, as 0000:01:00.0");
-
-static struct pci_dev *pdev;
+#include "one_function.h"
 
 static int fall_asleep(void)
 {
@@ -73,40 +66,11 @@ static int one_step(const char *step)
 	return 0;
 }
 
-static int set_step(const char *step, const struct kernel_param *param)
-{
-	int ret;
-
-	if (!pdev)
-		return -ENODEV;
-	device_lock(&pdev->dev);
-	ret = one_step(step);
-	device_unlock(&pdev->dev);
-	return ret;
-}
-
 static const struct kernel_param_ops step_ops = {
 	.set = set_step,
 };
 module_param_cb(step, &step_ops, NULL, 0200);
 MODULE_PARM_DESC(step, "sleep, wake or shutdown");
-
-static int __init test_sleep_init(void)
-{
-	unsigned int domain, bus, slot, function;
-
-	if (sscanf(pf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
-		return -EINVAL;
-	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, function));
-	return pdev ? 0 : -ENODEV;
-}
-module_init(test_sleep_init);
-
-static void __exit test_sleep_exit(void)
-{
-	pci_dev_put(pdev);
-}
-module_exit(test_sleep_exit);
 
 MODULE_DESCRIPTION("Sleep of one function, for tests");
 MODULE_LICENSE("GPL");
