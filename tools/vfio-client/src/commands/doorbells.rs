@@ -9,9 +9,10 @@ use crate::{
     error::{Error, Result},
     iommu::Backend,
     memory::Memory,
-    migration::{set_state, Saving, State},
     registers::{reg, Registers},
-    vm::{GuestBar, Store, Vm, MOST_STORES},
+    trapped::{self, Log, Shared},
+    truth::seed::Transport,
+    vm::{Store, MOST_STORES},
 };
 use rand::{rngs::SmallRng, SeedableRng};
 use serde_json::{json, Value};
@@ -41,8 +42,7 @@ pub struct Options {
 
 /// Descriptors of the ring: the most that the mediator follows.
 const RING: u32 = 4096;
-/// Where memory begins for the device and the processor.
-const IOVA: u64 = 0x1000_0000;
+const PROCESSORS: usize = 1;
 /// The ring, and behind it one buffer, which all descriptors name: nothing comes.
 const RING_BYTES: u64 = RING as u64 * descriptor::SIZE as u64;
 const MEMORY: usize = RING_BYTES as usize + 0x1000;
@@ -50,7 +50,7 @@ const OFF: Duration = Duration::from_secs(10);
 
 /// A receive queue with a driver that gives it one descriptor with each doorbell.
 struct Queue {
-    bar: GuestBar,
+    bar: Shared,
     memory: Arc<Memory>,
 }
 
@@ -62,13 +62,14 @@ impl Queue {
         bar.poll(reg::RXDCTL, OFF, "a queue that is switched off", |value| {
             value & reg::QUEUE_ENABLE == 0
         })?;
+        let ring = self.memory.iova();
         for index in 0..u64::from(RING) {
-            let at = IOVA + index * u64::from(descriptor::SIZE);
-            let words = descriptor::receive(IOVA + RING_BYTES);
+            let at = ring + index * u64::from(descriptor::SIZE);
+            let words = descriptor::receive(ring + RING_BYTES);
             self.memory.write_descriptor(at, words)?;
         }
-        bar.write(reg::RDBAL, IOVA as u32)?;
-        bar.write(reg::RDBAH, (IOVA >> 32) as u32)?;
+        bar.write(reg::RDBAL, ring as u32)?;
+        bar.write(reg::RDBAH, (ring >> 32) as u32)?;
         bar.write(reg::RDLEN, RING * descriptor::SIZE)?;
         bar.write(reg::RDH, 0)?;
         bar.write(reg::RDT, 0)?;
@@ -99,26 +100,23 @@ pub fn run(options: &Options) -> Result<Value> {
     if options.count >= RING {
         return Err(Error::Wrong(format!("--count: at most {}", RING - 1)));
     }
-    let vm = Vm::new()?;
-    let bar = vm.open(&options.device, options.backend)?;
+    let (bar, memory) = trapped::open(
+        &options.device,
+        options.backend,
+        Transport::Kvm,
+        PROCESSORS,
+        MEMORY,
+    )?;
     let device = bar.device().clone();
     require_migration(&device)?;
-    let memory = Arc::new(Memory::new(MEMORY, IOVA)?);
-    device.map(&memory)?;
-    let queue = Queue {
-        bar: GuestBar::Vm(vm.start(bar, memory.clone())?),
-        memory,
-    };
+    let queue = Queue { bar, memory };
     let mut rng = SmallRng::seed_from_u64(1);
     let (mut running, mut tracked) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         running.push(queue.ring(options.count)?);
-        options.channel.start(&device, &queue.memory)?;
-        let saving = Saving::begin(&device, &mut rng)?;
+        let log = Log::begin(&device, options.channel, &queue.memory, &mut rng)?;
         tracked.push(queue.ring(options.count)?);
-        set_state(&device, State::Running)?;
-        drop(saving);
-        options.channel.stop(&device)?;
+        log.end(&device)?;
     }
     Ok(json!({ "running_ns": running, "tracked_ns": tracked, "doorbells": options.count }))
 }
