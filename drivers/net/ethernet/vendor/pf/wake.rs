@@ -19,7 +19,7 @@ use crate::regs::{
 use kernel::prelude::*;
 
 /// What may wake the host.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Wake {
     /// The link comes or goes.
     pub(crate) link: bool,
