@@ -268,13 +268,14 @@ def main(parts):
     for entry in entries:
         totals += entry.run() if isinstance(entry, Beside) else [(entry.name, *entry.run())]
     print()
-    for suite in flat(entries):
-        for line in suite.failures[:MOST_FAILURES]:
-            print(f"{suite.name}: {line[:LONGEST_FAILURE]}")
     for name, passed, failed in totals:
         print(f"{name:14} {passed:4} passed {failed:4} failed")
     passed, failed = sum(p for _, p, _ in totals), sum(f for _, _, f in totals)
     print(f"{time.monotonic() - start:.0f} s")
+    # Last, for who sees no more than the end.
+    for suite in flat(entries):
+        for line in suite.failures[:MOST_FAILURES]:
+            print(f"{suite.name}: {line[:LONGEST_FAILURE]}")
     print(f"{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1
 
