@@ -26,6 +26,7 @@ mod abi {
     pub(crate) mod pin;
     pub(crate) mod shadow;
     mod trap_region;
+    pub(crate) mod vfio_core;
     pub(crate) mod vfio_device;
     pub(crate) mod vfio_driver;
     pub(crate) mod vfio_requests;
@@ -64,6 +65,7 @@ mod vfio {
     pub(crate) mod dirty_log;
     pub(crate) mod last_error;
     pub(crate) mod migration;
+    pub(crate) mod provided;
     pub(crate) mod refresh;
     pub(crate) mod resuming;
     pub(crate) mod saving;

@@ -11,8 +11,8 @@ use super::{
         self,
         vfio_pci_core_device, //
     },
+    vfio_core::Core,
     vfio_device::{
-        Core,
         Device,
         Operations, //
     },

@@ -8,7 +8,7 @@ use super::{
         HostHandle,
         Transport, //
     },
-    vfio_device::Core,
+    vfio_core::Core,
     vfio_requests::Mapping, //
 };
 use crate::logic::{

@@ -85,7 +85,7 @@ impl<T: Operations> Device<T> {
     ) -> c_int {
         // SAFETY: By contract.
         let listed = unsafe { core::slice::from_raw_parts(ranges, count) };
-        let is_mediated = |this: &T, _: &super::vfio_device::Core<'_>| {
+        let is_mediated = |this: &T, _: &super::vfio_core::Core<'_>| {
             listed.iter().any(|range| {
                 let span = Span {
                     offset: range.offset,

@@ -6,7 +6,7 @@
 
 use super::{
     bindings,
-    vfio_device::Core, //
+    vfio_core::Core, //
 };
 use crate::{
     trap::switch::Switch,

@@ -7,7 +7,7 @@
 
 use super::{
     bindings,
-    vfio_device::Core, //
+    vfio_core::Core, //
 };
 use crate::trap::kvm::Trap;
 use core::ptr::NonNull;

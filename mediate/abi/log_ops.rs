@@ -10,8 +10,8 @@ use super::{
         self,
         vfio_device, //
     },
+    vfio_core::Core,
     vfio_device::{
-        Core,
         Device,
         Operations, //
     },

@@ -6,8 +6,8 @@
 
 use super::{
     bindings::vfio_device,
+    vfio_core::Core,
     vfio_device::{
-        Core,
         Device,
         Operations, //
     },

@@ -7,7 +7,7 @@
 
 use super::{
     bindings,
-    vfio_device::Core, //
+    vfio_core::Core, //
 };
 use kernel::{
     bindings as kernel_bindings,

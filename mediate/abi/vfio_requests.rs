@@ -5,7 +5,7 @@
 
 use super::{
     bindings,
-    vfio_device::Core, //
+    vfio_core::Core, //
 };
 use crate::logic::span::Span;
 use kernel::{

@@ -45,7 +45,7 @@ use crate::{
             Tracker,
             Vcpu, //
         },
-        vfio_device::Core,
+        vfio_core::Core,
         work::{
             Run,
             Work, //

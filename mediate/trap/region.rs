@@ -21,7 +21,7 @@ use crate::{
         },
         binding::Binding,
         eventfd::EventFd,
-        vfio_device::Core, //
+        vfio_core::Core, //
     },
     logic::{
         region::{

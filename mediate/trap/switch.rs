@@ -10,7 +10,7 @@ use crate::{
             Mapped, //
         },
         binding::Binding,
-        vfio_device::Core, //
+        vfio_core::Core, //
     },
     logic::{
         span::Span,

@@ -10,11 +10,7 @@ use crate::{
             Fault,
             Mapped, //
         },
-        binding::{
-            Answer,
-            Binding,
-            ViewError, //
-        },
+        binding::Answer,
         data_file::NewFile,
         host::{
             HostParts,
@@ -25,10 +21,8 @@ use crate::{
             UserBitmap, //
         },
         param,
-        vfio_device::{
-            Core,
-            Operations, //
-        },
+        vfio_core::Core,
+        vfio_device::Operations,
         vfio_requests::{
             FileIo,
             Mapping,
@@ -41,12 +35,8 @@ use crate::{
             accesses,
             MAX_WIDTH, //
         },
-        region::{
-            Region,
-            BARS, //
-        },
+        region::Region,
         span::Span,
-        transport::Choice,
         written::Extent, //
     },
     trap::{
@@ -66,11 +56,14 @@ use crate::{
             Migration,
             Sizes, //
         },
+        provided::{
+            self,
+            Provided, //
+        },
         refresh::{
             Refresh,
             INTERVAL_MS, //
         },
-        tracking::Tracking,
         trap_region::TrapRegion, //
     },
 };
@@ -85,35 +78,6 @@ use kernel::{
         Mutex, //
     },
 };
-
-/// An open VF's provider and its view of the BARs, fixed when it was opened.
-pub(crate) struct Provided {
-    pub(crate) binding: Arc<Binding>,
-    pub(crate) transport: Transport,
-    pub(crate) trap: Arc<dyn Switch>,
-    /// Where the VMM learns what to trap, if it can.
-    pub(crate) region: Option<Arc<TrapRegion>>,
-    pub(crate) bars: [Region; BARS],
-}
-
-impl Provided {
-    /// The view of BAR `index`; `None` for any other region.
-    fn bar(&self, index: u32) -> Option<&Region> {
-        self.bars.get(usize::try_from(index).ok()?)
-    }
-
-    /// Whether faults in mappings of `span` of BAR `region` are ours: it may be trapped, or
-    /// the VMM may yet opt in.
-    fn owns(&self, region: u32, span: Span) -> bool {
-        self.region.is_some() || self.trap.concerns(region, span)
-    }
-
-    /// What can be followed of what the VF writes.
-    fn tracking(&self, log: &Arc<DirtyLog>) -> Option<Tracking> {
-        let new = || Tracking::new(self.binding.clone(), self.trap.clone(), log.clone());
-        self.binding.can_log().then(new)
-    }
-}
 
 /// The state of one bound device, which its debugfs files show.
 #[pin_data]
@@ -172,67 +136,6 @@ struct User {
     pid: i32,
 }
 
-/// The transport that an operator's choice means for a device. With `auto` it may become
-/// `region` later, if the VMM opts in.
-fn transport(choice: Choice, dev: &Core<'_>) -> Transport {
-    match choice {
-        Choice::Fixed => Transport::Fixed,
-        Choice::Region => Transport::Region,
-        Choice::Auto | Choice::Kvm if dev.has_trackable_kvm() => Transport::Kvm,
-        Choice::Auto | Choice::Kvm | Choice::None => Transport::None,
-    }
-}
-
-/// Whether the VMM gets a region in which it learns what to trap.
-fn has_region(choice: Choice, transport: Transport) -> bool {
-    match transport {
-        Transport::Fixed | Transport::Region => true,
-        Transport::Kvm => false,
-        Transport::None => choice == Choice::Auto,
-    }
-}
-
-/// The sizes of a VF's states if it can be moved; if not, says why.
-fn movable_sizes(
-    dev: &Core<'_>,
-    binding: &Binding,
-    choice: Choice,
-    transport: Transport,
-) -> Option<Sizes> {
-    let sizes = match Sizes::ask(binding) {
-        Ok(sizes) => sizes,
-        Err(errno) if errno == EOPNOTSUPP => {
-            dev_info!(
-                dev,
-                "provider {:?} cannot move it: no migration is offered\n",
-                binding.name()
-            );
-            return None;
-        }
-        Err(errno) => {
-            dev_err!(
-                dev,
-                "provider {:?} fails with {errno:?} when asked for the size of its state: \
-                 no migration is offered\n",
-                binding.name()
-            );
-            return None;
-        }
-    };
-    match (transport, choice) {
-        (Transport::Fixed | Transport::Kvm | Transport::Region, _) => return Some(sizes),
-        (Transport::None, Choice::Auto | Choice::Kvm) => dev_info!(
-            dev,
-            "passed through as by vfio-pci, no migration is offered, as there is no KVM guest \
-             whose writes can be tracked: for a migration load vfio_pci_mediate with \
-             transport=fixed, which costs an exit to the VMM for each access to registers that \
-             are mediated\n"
-        ),
-        (Transport::None, _) => (),
-    }
-    None
-}
-
 impl MediatedDevice {
     /// Has the device looked at now and then while it is logged.
     fn begin_refresh(&self) {
@@ -268,7 +171,7 @@ impl MediatedDevice {
         }
         binding.set_transport(Transport::Region);
         let mediated = Sizes::ask(binding).and_then(|sizes| {
-            let bars = Self::view(dev, binding)?;
+            let bars = provided::view(dev, binding)?;
             trap.mediate(dev, &bars)?;
             Ok((sizes, bars))
         });
@@ -294,40 +197,6 @@ impl MediatedDevice {
         dev.offer_log::<Self>(is_followed);
         dev_info!(dev, "the VMM obeys the trap region: migration is offered\n");
         Ok(())
-    }
-
-    /// The provider's view of each BAR, checked.
-    fn view(dev: &Core<'_>, binding: &Binding) -> Result<[Region; BARS]> {
-        let mut bars = [Region::whole(0, 0); BARS];
-        for (index, bar) in (0..).zip(&mut bars) {
-            let (flags, size) = dev.bar(index);
-            let default = Region::whole(flags, size);
-            if size == 0 {
-                continue;
-            }
-            *bar = binding
-                .region(index, default)
-                .map_err(|error| match error {
-                    ViewError::Hook(errno) => {
-                        dev_err!(
-                            dev,
-                            "provider {:?} fails for BAR{index} with {errno:?}: not opened\n",
-                            binding.name()
-                        );
-                        errno
-                    }
-                    ViewError::Fault(fault) => {
-                        dev_err!(
-                            dev,
-                            "provider {:?} has no usable view of BAR{index}: {}: not opened\n",
-                            binding.name(),
-                            format_args!("{fault}")
-                        );
-                        EINVAL
-                    }
-                })?;
-        }
-        Ok(bars)
     }
 
     /// One access after another, each offered to the provider first.
@@ -386,7 +255,7 @@ impl Operations for MediatedDevice {
 
     fn open(&self, dev: &Core<'_>) -> Result {
         let choice = param::transport();
-        let transport = transport(choice, dev);
+        let transport = provided::transport(choice, dev);
         let plain = Arc::pin_init(region::Trap::new(), GFP_KERNEL)?;
         let trap: Arc<dyn Switch> = match transport {
             Transport::Kvm => {
@@ -409,12 +278,13 @@ impl Operations for MediatedDevice {
             None => None,
             Some(binding) => {
                 let binding = Arc::new(binding, GFP_KERNEL)?;
-                movable = movable_sizes(dev, &binding, choice, transport);
+                movable = provided::movable_sizes(dev, &binding, choice, transport);
                 // What is as under vfio-pci has been given no access to memory by iommufd.
                 let is_plain = transport == Transport::None;
-                let has_region = has_region(choice, transport) && !(is_plain && dev.has_iommufd());
+                let has_region =
+                    provided::has_region(choice, transport) && !(is_plain && dev.has_iommufd());
                 let may_be_moved = movable.is_some() || is_plain && has_region;
-                let bars = Self::view(dev, &binding)?;
+                let bars = provided::view(dev, &binding)?;
                 let mut region = None;
                 if may_be_moved && binding.can_log() {
                     let mut windows = KVec::new();

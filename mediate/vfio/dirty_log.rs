@@ -18,7 +18,7 @@ use crate::{
             LogRanges, //
         },
         pin::BATCH,
-        vfio_device::Core, //
+        vfio_core::Core, //
     },
     logic::{
         bit_tree::words_for,

@@ -3,14 +3,14 @@
 //! Reads and writes of the dynamic-trap region. Documentation/trap-region.rst says what they
 //! mean to a VMM.
 
-use super::device::{
-    MediatedDevice,
-    Provided, //
+use super::{
+    device::MediatedDevice,
+    provided::Provided, //
 };
 use crate::{
     abi::{
         eventfd::EventFd,
-        vfio_device::Core,
+        vfio_core::Core,
         vfio_requests::FileIo, //
     },
     logic::trap_region::{
