@@ -130,6 +130,37 @@ mod levels {
     }
 
     #[test]
+    fn nothing_is_left_to_the_next_user() {
+        const SHAPE: usize = 0x0c;
+        const WRITE_BACK: usize = 0x38;
+        let memory = memory::Memory::new();
+        let mut rig = Rig::running(&memory, 2);
+        for vf in 0..2 {
+            open(&rig, vf);
+            rig.fake.put(rx(vf, SHAPE), 0x0200_0002);
+            rig.fake.put(tx(vf, WRITE_BACK), 0x5001);
+            rig.fake.put(IVAR + 4 * vf, 0x8180);
+        }
+        rig.fake.put(EIMS, 0x3f << 19);
+        rig.fake.vf_reset(1);
+        rig.serve();
+        assert_eq!(rig.fake.get(tx(1, WRITE_BACK)), 0x5001);
+        assert_eq!(Machine::new(1).scrub(&rig.world()), Ok(()));
+        for register in [0, LENGTH, HEAD, TAIL] {
+            assert_eq!(rig.fake.get(rx(1, register)), 0);
+            assert_eq!(rig.fake.get(tx(1, register)), 0);
+        }
+        assert_eq!(rig.fake.get(rx(1, SHAPE)), 0);
+        assert_eq!(rig.fake.get(tx(1, WRITE_BACK)), 0);
+        assert_eq!(rig.fake.get(IVAR + 4), 0);
+        assert_eq!(rig.fake.get(EIMS), 7 << 22);
+        // Its neighbour goes on.
+        assert_eq!(rig.fake.get(tx(0, WRITE_BACK)), 0x5001);
+        assert_eq!(rig.fake.get(IVAR), 0x8180);
+        assert_eq!(rig.fake.get(rx(0, TAIL)), 30);
+    }
+
+    #[test]
     fn a_reset_ends_it_at_any_level() {
         let memory = memory::Memory::new();
         for level in [Level::Runs, Level::Quiet, Level::Stopped] {

@@ -209,6 +209,25 @@ impl Machine {
         Ok(())
     }
 
+    /// Takes out of registers what a reset of the function leaves there (82576 Specification
+    /// Update, software clarification 3), so that the VF's next user does not trip over what
+    /// the last one has set. The VF was reset. Sleeps. Errors: `Busy` if a queue still runs.
+    pub(crate) fn scrub<'a, P: Platform<'a>>(&self, platform: &P) -> Result<(), Fault> {
+        let vf = self.vf;
+        switches::stop_all(platform, vf)?;
+        let mut device = Device::default();
+        // No driver writes these from scratch, and they do no harm.
+        let before = registers::read(platform.io(), vf)?;
+        for (queue, before) in device.rx.iter_mut().zip(&before.rx) {
+            queue.hints = before.hints;
+        }
+        for (queue, before) in device.tx.iter_mut().zip(&before.tx) {
+            queue.hints = before.hints;
+        }
+        registers::write(platform.io(), vf, &device)?;
+        Ok(registers::enable_vectors(platform.io(), vf, 0)?)
+    }
+
     /// What registers hold of a VF that runs, as far as it tells whether the VF could be
     /// moved. Errors: a queue that is set to what cannot be.
     pub(super) fn running_device<'a, P: Platform<'a>>(

@@ -205,7 +205,8 @@ impl<'a> Platform<'a> for Reach<'a> {
 }
 
 impl MediatedVf {
-    /// VF `index` of `port` is opened. Errors: `EINVAL` if there is no such VF.
+    /// VF `index` of `port` is opened, which was reset. Errors: `EINVAL` if there is no such
+    /// VF, `EBUSY` if queues of it run nevertheless.
     pub(crate) fn open(
         port: Arc<Port<'static>>,
         index: u16,
@@ -216,6 +217,12 @@ impl MediatedVf {
         }
         pr_debug!("VF {index} opened\n");
         let index = usize::from(index);
+        let reach = Reach {
+            port: &port,
+            host: &host,
+        };
+        let scrubbed = Machine::new(index).scrub(&reach);
+        scrubbed.map_err(|fault| fault.errno())?;
         Ok(pin_init!(Self {
             vf: index,
             port,
@@ -547,6 +554,8 @@ impl PinnedDrop for MediatedVf {
         // A VMM that has died in the midst of a move leaves the VF as it was then.
         self.stop_log();
         self.reset();
+        // A queue that still runs is the next user's to be refused.
+        let _ = self.hook(|machine, reach| machine.scrub(reach));
         pr_debug!("VF {} closed\n", self.vf);
     }
 }
