@@ -115,8 +115,13 @@ pub(super) fn guest(reader: &mut Reader<'_>) -> Option<GuestState> {
         let hash = reader.u16().filter(|&hash| hash <= MAX_HASH)?;
         guest.hashes.push(hash).ok()?;
     }
-    // Before it has told of its reset it has nothing.
-    (guest.enabled || guest == GuestState::new()).then_some(guest)
+    // Before it has told of its reset it has at most an address, which a reset of the PF
+    // leaves it.
+    let reset = GuestState {
+        mac: guest.mac,
+        ..GuestState::new()
+    };
+    (guest.enabled || guest == reset).then_some(guest)
 }
 
 /// Writes what the administrator has set.
@@ -220,6 +225,10 @@ mod tests {
         }));
         assert!(with(
             &|guest| (guest.enabled, guest.all_unicast) = (false, true)
+        ));
+        // As after a reset of the PF, of which the driver has yet to learn.
+        assert!(!with(
+            &|guest| (guest.enabled, guest.mac) = (false, Some(Mac([2; 6])))
         ));
     }
 
