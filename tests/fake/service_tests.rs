@@ -115,8 +115,11 @@ mod service {
             assert_eq!(rig.ask_words(0, &[0x001f_0003]), 0x601f_0003);
             assert_eq!(rig.ask_words(0, &[0x1f00_0005, 9]), 0x7f00_0005);
         }
-        // An answer of ours is no request.
-        assert_eq!(rig.ask_words(0, &[0xc000_0001]), 0);
+        // Nor does it help to look like an answer, but to be the last one.
+        for words in [0xc000_0001, 0x8000_0001, 0x4000_0001] {
+            assert_eq!(rig.ask_words(0, &[words]), 0x6000_0001);
+        }
+        assert_eq!(rig.ask_words(0, &[0x6000_0001]), 0);
         assert!(rig.vfs.states()[0] == before);
         assert_eq!(rig.notes.len(), 2);
     }
@@ -233,6 +236,22 @@ mod service {
         assert_eq!(rig.ask(0, &Request::SetMac(mac(9))), 0xa000_0002);
         assert_eq!(rig.ask(0, &Request::SetMac(mac(0))), 0x6000_0002);
         assert_eq!(rig.notes.as_slice(), &[(0, Note::Denied(Denial::AdminMac))]);
+    }
+
+    #[test]
+    fn who_loses_an_address_starts_anew() {
+        let memory = memory::Memory::new();
+        let mut rig = Rig::running(&memory, 2);
+        assert_eq!(rig.set(0, Setting::Mac(mac(1))), Ok(()));
+        for vf in 0..2 {
+            assert_eq!(rig.fake.vf_receive(vf), Some([0x4000_0000]));
+        }
+        rig.serve();
+        assert_eq!(rig.start(1), 0x4000_0001);
+        let taken = (1, Note::Denied(Denial::MacTaken));
+        assert_eq!(rig.ask(1, &Request::SetMac(mac(1))), 0x6000_0002);
+        assert_eq!(rig.notes.as_slice(), &[taken]);
+        assert_eq!(rig.ask(1, &Request::SetMac(mac(2))), 0xa000_0002);
     }
 
     #[test]

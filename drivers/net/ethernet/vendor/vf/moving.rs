@@ -117,6 +117,10 @@ impl Vfs {
         let service = self.services.get_mut(vf).ok_or(EINVAL)?;
         service.held = brought.notices;
         service.due = brought.due;
+        if !brought.notices.request {
+            // The PF had the last word.
+            service.said = brought.memory.first().copied().unwrap_or(0);
+        }
         service.unread_until = brought.unread.then(|| now.saturating_add(READ_TIME_NS));
         Ok(Ok(()))
     }

@@ -50,6 +50,8 @@ pub(super) struct Service {
     /// Until when what was said last is left for the VF to read.
     pub(super) unread_until: Option<u64>,
     pub(super) due: Option<Due>,
+    /// First word of what was said last, which is no message of the VF's.
+    pub(super) said: u32,
     /// When it was last told to start anew.
     restart_told: Option<u64>,
     /// Kinds of notes that were made, a bit each: each is made once.
@@ -69,6 +71,7 @@ impl Service {
             lock_tries: 0,
             unread_until: None,
             due: None,
+            said: 0,
             restart_told: None,
             noted: 0,
             stopped: false,
@@ -248,7 +251,10 @@ impl Vfs {
     fn decide(&mut self, vf: usize, words: &[u32]) -> (Option<Reply>, Option<Note>) {
         let head = words.first().copied().unwrap_or(0);
         let (granted, note) = match Request::parse(words) {
-            Err(Fault::Answered) => return (None, None),
+            Err(Fault::Answered) if self.services.get(vf).is_some_and(|s| s.said == head) => {
+                return (None, None);
+            }
+            Err(Fault::Answered) => (false, Some(Note::Unknown(head))),
             Err(Fault::Unknown(head)) => (false, Some(Note::Unknown(head))),
             Err(Fault::Malformed(head)) => (false, Some(Note::Malformed(head))),
             Ok(request) => {
@@ -318,8 +324,10 @@ impl Vfs {
 
     /// Writes a message to a mailbox that is locked.
     fn say<'a, I: Registers<'a>>(&mut self, io: I, vf: usize, reply: Reply, now: u64) -> Result {
-        mailbox::send(io, vf, reply.encode().as_slice())?;
+        let words = reply.encode();
+        mailbox::send(io, vf, words.as_slice())?;
         if let Some(service) = self.services.get_mut(vf) {
+            service.said = words.as_slice().first().copied().unwrap_or(0);
             service.unread_until = Some(now.saturating_add(READ_TIME_NS));
         }
         Ok(())

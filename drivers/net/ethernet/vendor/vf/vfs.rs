@@ -223,6 +223,10 @@ impl Vfs {
         now: u64,
     ) -> Result<Result<(), AdminFault>> {
         let (states, pf) = self.parts();
+        let mut evicted = [false; MAX_VFS];
+        for (other, place) in evicted.iter_mut().enumerate() {
+            *place = admin::squatters(states, vf, setting).any(|squatter| squatter == other);
+        }
         let notify = match admin::set(states, pf, vf, setting) {
             Ok(notify) => notify,
             Err(fault) => return Ok(Err(fault)),
@@ -231,14 +235,20 @@ impl Vfs {
         match notify {
             Notify::Nothing => {}
             Notify::Link => self.announce(io, vf, Due::Link, now)?,
-            Notify::Restart => {
-                if let Some(state) = self.states_mut().get_mut(vf) {
-                    state.guest.cts = false;
-                }
-                self.announce(io, vf, Due::Restart, now)?;
-            }
+            Notify::Restart => self.restart(io, vf, now)?,
+        }
+        for (other, _) in evicted.iter().enumerate().filter(|(_, &is)| is) {
+            self.restart(io, other, now)?;
         }
         Ok(Ok(()))
+    }
+
+    /// Has the driver of VF `vf` start anew.
+    fn restart<'a, I: Registers<'a>>(&mut self, io: I, vf: usize, now: u64) -> Result {
+        if let Some(state) = self.states_mut().get_mut(vf) {
+            state.guest.cts = false;
+        }
+        self.announce(io, vf, Due::Restart, now)
     }
 
     /// Says `due` to VF `vf` now, or when it has read what was said before.

@@ -142,11 +142,13 @@ pub(crate) fn set(
         }
         Setting::Trust(on) => {
             next.admin.trusted = on;
-            if !on {
+            if on {
+                // What it was refused it may ask for from now on.
+                Notify::Nothing
+            } else {
                 confine(&mut next.guest);
+                Notify::Restart
             }
-            // What it was refused it may now ask for, and the other way round.
-            Notify::Restart
         }
         Setting::Link(link) => {
             next.admin.link = link;
@@ -164,6 +166,28 @@ pub(crate) fn set(
     } else {
         notify
     })
+}
+
+/// The untrusted VFs other than `vf` that have `mac` and lose it once it is given to `vf`.
+pub(crate) fn squatters(
+    vfs: &[VfState],
+    vf: usize,
+    setting: Setting,
+) -> impl Iterator<Item = usize> + '_ {
+    let mac = match setting {
+        Setting::Mac(mac) => Some(mac),
+        _ => None,
+    };
+    let others = vfs
+        .iter()
+        .enumerate()
+        .filter(move |&(other, _)| other != vf);
+    let squat = others.filter(move |(_, state)| {
+        let guest = &state.guest;
+        !state.admin.trusted
+            && mac.is_some_and(|mac| guest.mac == Some(mac) || guest.filters.contains(mac))
+    });
+    squat.map(|(other, _)| other)
 }
 
 /// Takes `mac` away from untrusted VFs other than `vf`.

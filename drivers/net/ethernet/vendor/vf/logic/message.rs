@@ -88,7 +88,7 @@ pub(crate) enum Request {
 /// Why words are no request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
-    /// The mailbox still holds an answer of the PF: nothing was asked.
+    /// It is marked as an answer. If it is the PF's own nothing was asked.
     Answered,
     /// No such message.
     Unknown(u32),
