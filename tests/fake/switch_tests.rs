@@ -102,10 +102,8 @@ mod switch {
             multicast: true,
         };
         assert_eq!(rig.ask(0, &ask), 0x6003_0006);
+        // Its driver need not start anew for that.
         assert_eq!(rig.set(0, Setting::Trust(true)), Ok(()));
-        rig.fake.vf_receive::<1>(0);
-        rig.serve();
-        rig.start(0);
         assert_eq!(rig.ask(0, &ask), 0xa003_0006);
         assert_eq!(
             rig.send(None, mac(9), mac(1), None),
@@ -216,6 +214,43 @@ mod switch {
         let leave = Request::Vlan { vid: 7, add: false };
         assert_eq!(rig.ask(1, &leave), 0xa000_0004);
         assert_eq!(tagged(&rig), Fate::Received(0b100, Some(7)));
+    }
+
+    #[test]
+    fn the_pf_receives_all_of_its_vlans() {
+        let memory = memory::Memory::new();
+        let mut rig = Rig::running(&memory, 2);
+        let to = |rig: &Rig<'_>, dst| rig.send(None, mac(9), dst, Some(7));
+        assert_eq!(to(&rig, EVERYBODY), Fate::Received(0, Some(7)));
+        let mut pf = *rig.vfs.pf();
+        pf.vlans[0] = 1 << 7;
+        assert_eq!(rig.vfs.set_pf(rig.fake.bar(), &pf), Ok(()));
+        for dst in [EVERYBODY, PF_MAC] {
+            assert_eq!(to(&rig, dst), Fate::Received(0b100, Some(7)));
+        }
+        // However many it has, VFs come first.
+        pf.vlans = [!0; 128];
+        assert_eq!(rig.vfs.set_pf(rig.fake.bar(), &pf), Ok(()));
+        for vid in 100..110 {
+            assert_eq!(rig.ask(1, &Request::Vlan { vid, add: true }), 0xa001_0004);
+        }
+        assert_eq!(
+            rig.send(None, mac(9), EVERYBODY, Some(109)),
+            Fate::Received(0b110, Some(109))
+        );
+    }
+
+    #[test]
+    fn a_check_leaves_the_queues_of_the_pf_as_they_are() {
+        const MRQC: usize = 0x5818;
+        let memory = memory::Memory::new();
+        let mut rig = Rig::running(&memory, 1);
+        let spread = 0x0033_0000 | 5;
+        rig.fake.put(MRQC, spread);
+        for on in [false, true] {
+            assert_eq!(rig.set(0, Setting::Spoofchk(on)), Ok(()));
+            assert_eq!(rig.fake.get(MRQC), spread);
+        }
     }
 
     #[test]

@@ -84,6 +84,17 @@ def test_vlans(nics):
         assert wire.ping("203.0.113.1", count=2) == 0 and wire.reaches(A)
 
 
+def test_a_vlan_of_the_pf_alone(nics):
+    nics[0].numvfs = 1
+    with peers((nics[0].netdev, A), (nics[1].netdev, B)) as (pf, wire):
+        for n, peer in enumerate((pf, wire), 1):
+            peer.ip("link", "add", "link", peer.netdev, "name", "v101", "type", "vlan", "id", 101)
+            peer.ip("link", "set", "v101", "up")
+            peer.ip("addr", "add", f"203.0.113.{n}/24", "dev", "v101")
+        # Whoever begins has to ask by a broadcast for the other.
+        assert wire.reaches("203.0.113.1")
+
+
 def test_multicast_join_and_leave(nics):
     names = vf_netdevs(nics[0], 1)
     with peers((nics[0].netdev, A), (nics[1].netdev, B), (names[0], C)) as (pf, wire, vf):

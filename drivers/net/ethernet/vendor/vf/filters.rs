@@ -119,9 +119,9 @@ fn enable_pools<'a, I: Registers<'a>>(io: I, pools: u8) {
 
 /// What concerns all pools.
 fn write_switch<'a, I: Registers<'a>>(io: I, previous: Option<&Tables>, next: &Tables) -> Result {
-    let same =
-        previous.is_some_and(|tables| (tables.vmdq, tables.spoofchk) == (next.vmdq, next.spoofchk));
-    if same {
+    let same_pools = previous.is_some_and(|tables| tables.vmdq == next.vmdq);
+    let same_checks = previous.is_some_and(|tables| tables.spoofchk == next.spoofchk);
+    if same_pools && same_checks {
         return Ok(());
     }
     // Local loopback stays off: a VF does not get back what it sends to a group.
@@ -130,6 +130,10 @@ fn write_switch<'a, I: Registers<'a>>(io: I, previous: Option<&Tables>, next: &T
         .try_with_vlan_spoof(next.spoofchk)?;
     if let Some(pf_pool) = next.vmdq {
         io.write_reg(switch.with_loopback(true));
+        if same_pools {
+            // The PF has set how its own pool is spread over queues, in MRQC.
+            return Ok(());
+        }
         io.update(DTXCTL, |r| r.with_vlan_added(true));
         io.update(RPLOLR, |r| r.with_strip_vlan(true));
         // A VF that does not receive must not hold up the others.

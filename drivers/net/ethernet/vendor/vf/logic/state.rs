@@ -53,7 +53,7 @@ pub(crate) enum LinkPolicy {
     /// The PF's link.
     #[default]
     Auto,
-    /// Up as long as the port has a signal, even while the PF's netdev is down.
+    /// Up, whatever the port's is.
     Enable,
     /// Down; nothing is received or sent.
     Disable,
@@ -195,7 +195,7 @@ impl VfState {
 /// The PF's link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct PfLink {
-    /// Up, and the netdev too.
+    /// The port has a signal; its netdev may be down, which is no affair of VFs.
     pub(crate) up: bool,
     /// Speed in Mbit/s; 0 if down.
     pub(crate) mbps: u16,
@@ -280,6 +280,15 @@ pub(crate) fn set_bit(table: &mut BitTable, index: u16) {
 pub(crate) fn bit(table: &BitTable, index: u16) -> bool {
     let (word, mask) = place(index);
     table.get(word).is_some_and(|word| word & mask != 0)
+}
+
+/// The indices of all bits of a table that are set.
+pub(crate) fn members(table: &BitTable) -> impl Iterator<Item = u16> + '_ {
+    let words = (0u16..).zip(table).filter(|&(_, &word)| word != 0);
+    words.flat_map(|(at, &word)| {
+        let bits = (0..32u16).filter(move |bit| word & 1 << bit != 0);
+        bits.map(move |bit| at * 32 + bit)
+    })
 }
 
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_state))]

@@ -276,6 +276,15 @@ impl Tables {
                 }
             }
         }
+        // Of a VLAN without an entry the default pool gets what is sent to one station, but
+        // in QEMU's model no broadcast. What VFs leave is the PF's; it may be too little.
+        for kept in [true, false] {
+            for vid in super::state::members(&pf.vlans).filter(|&vid| vid != 0) {
+                if previous.holds(vid) == kept {
+                    let _ = self.pool_vlans.add(vid, pf_bit, previous);
+                }
+            }
+        }
         answer
     }
 
