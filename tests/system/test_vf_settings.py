@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from rigtest import pci
+from rigtest.frames import tag
 from rigtest.net import peers, run
 from test_traffic import A, B, C, nics, vf_netdevs  # noqa: F401 (nics is a fixture)
 
@@ -63,7 +64,22 @@ def test_vlan(nics, pf):  # noqa: F811
     run("ip", "link", "set", pf.netdev, "vf", 0, "vlan", 0)
     assert not settings(pf.netdev).get("vlan_list") or settings(pf.netdev)["vlan_list"][0].get("vlan", 0) == 0
     assert "not supported" in refused("ip", "link", "set", pf.netdev, "vf", "0", "vlan", "300", "proto", "802.1ad")
-    refused("ip", "link", "set", pf.netdev, "vf", "0", "vlan", "5000")
+    for vid in ("4095", "5000"):
+        refused("ip", "link", "set", pf.netdev, "vf", "0", "vlan", vid)
+
+
+def test_priority(nics, pf):  # noqa: F811
+    netdev = start(pf.vfs[0])
+    with peers((nics[1].netdev, B), (netdev, C)) as (wire, vf):
+        wire.ip("link", "add", "link", wire.netdev, "name", "v300", "type", "vlan", "id", 300)
+        wire.ip("link", "set", "v300", "up")
+        assert vf.reaches(B) and tag(vf, wire) is None
+        # The last is a priority alone.
+        for vid, qos in ((300, 3), (300, 7), (0, 5)):
+            run("ip", "link", "set", pf.netdev, "vf", 0, "vlan", vid, "qos", qos)
+            entry = settings(pf.netdev)["vlan_list"][0]
+            assert (entry.get("vlan", 0), entry["qos"]) == (vid, qos)
+            assert tag(vf, wire) == qos << 13 | vid
 
 
 def test_state(nics, pf):  # noqa: F811

@@ -16,9 +16,14 @@ from .pci import wait_for
 TYPE = 0x88B5
 VLAN = 0x8100
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-# Of linux/if_packet.h
-SOL_PACKET, ADD_MEMBERSHIP, MR_PROMISC = 263, 1, 1
+# Of linux/if_ether.h and linux/if_packet.h
+ALL = 3
+SOL_PACKET, ADD_MEMBERSHIP, AUXDATA, MR_PROMISC = 263, 1, 8, 1
+# struct tpacket_auxdata: status, two lengths, two offsets, tag, type of the tag
+AUX, TAG_VALID = "=IIIHHHH", 1 << 4
 SECONDS = 30
+# More frames than anybody else sends in a test.
+MOST = 1000
 
 
 def octets(mac):
@@ -26,15 +31,15 @@ def octets(mac):
 
 
 @contextlib.contextmanager
-def packet_socket(peer, interface, promiscuous=False):
-    """A socket for frames of our type on an interface of the peer."""
+def packet_socket(peer, interface, promiscuous=False, kind=TYPE):
+    """A socket for frames of our type, or of `kind`, on an interface of the peer."""
     with peer.inside():
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         index = socket.if_nametoindex(interface)
     with sock:
         if promiscuous:
             sock.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, struct.pack("iHH8s", index, MR_PROMISC, 0, b""))
-        sock.bind((interface, TYPE))
+        sock.bind((interface, kind))
         yield sock
 
 
@@ -70,6 +75,25 @@ def heard(sender, listener, mac, count=5, vlan=None, interface=None):
             while above is not ear:
                 number += token in above.recv(2048)
         return number
+
+
+def tag(sender, listener):
+    """The tag (priority and VLAN) that the sender's broadcast has on the listener's wire,
+    None if it has none."""
+    token = os.urandom(8)
+    frame = octets(BROADCAST) + octets(sender.link()["address"]) + struct.pack("!H", TYPE) + token.ljust(64, b"\0")
+    # Those for one type come too late: without tag.
+    with packet_socket(listener, listener.netdev, kind=ALL) as ear, packet_socket(sender, sender.netdev) as mouth:
+        ear.setsockopt(SOL_PACKET, AUXDATA, 1)
+        ear.settimeout(SECONDS)
+        mouth.send(frame)
+        for _ in range(MOST):
+            data, told, _, _ = ear.recvmsg(2048, socket.CMSG_SPACE(struct.calcsize(AUX)))
+            if token in data:
+                (_, _, aux), = told
+                status, _, _, _, _, number, _ = struct.unpack(AUX, aux)
+                return number if status & TAG_VALID else None
+    raise AssertionError("there are only others' frames")
 
 
 def settles(count, *words, seconds=20, **options):
