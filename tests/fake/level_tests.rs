@@ -146,7 +146,8 @@ mod levels {
         rig.serve();
         assert_eq!(rig.fake.get(tx(1, WRITE_BACK)), 0x5001);
         assert_eq!(Machine::new(1).scrub(&rig.world()), Ok(()));
-        for register in [0, LENGTH, HEAD, TAIL] {
+        // Tails are lost on a queue that is off.
+        for register in [0, LENGTH, HEAD] {
             assert_eq!(rig.fake.get(rx(1, register)), 0);
             assert_eq!(rig.fake.get(tx(1, register)), 0);
         }
