@@ -63,12 +63,12 @@ def write_failing(path, text, nth, arm=None):
     return nth - left if left else None, error
 
 
-def each_failure(attempt, undo, stride=1, first=1):
-    """Calls attempt(n), as `write_failing` is called, for every `stride`-th n until
+def each_failure(attempt, undo, numbers=range(1, MOST)):
+    """Calls attempt(n), as `write_failing` is called, for each n of `numbers` until
     nothing is left to fail. Answers (allocations, attempts, of them failed)."""
     attempts = failed = 0
     with every_allocation():
-        for n in range(first, MOST, stride):
+        for n in numbers:
             total, error = attempt(n)
             attempts += 1
             # Which errno is the kernel's affair: no region is EBUSY, no vector ENOSPC.
@@ -84,7 +84,7 @@ def each_failure(attempt, undo, stride=1, first=1):
     raise AssertionError("there is no end of it")
 
 
-def bind(nic, stride=1, first=1):
+def bind(nic):
     """Probe of the PF, which is unbound, after its device is enabled; ends unbound.
     test_failnth is loaded."""
     nic.write("driver_override", "igb_rs\n")
@@ -93,10 +93,10 @@ def bind(nic, stride=1, first=1):
         total, error = write_failing("/sys/bus/pci/drivers/igb_rs/bind", nic.address, n, ARM)
         assert (nic.driver is None) == (error is not None)
         return total, error
-    return each_failure(attempt, nic.unbind, stride, first)
+    return each_failure(attempt, nic.unbind)
 
 
-def enable_vf(nic, stride=1, first=1):
+def enable_vf(nic, numbers=range(1, MOST)):
     """`sriov_numvfs` from 0 to 1, before the PCI core adds the VF; ends with 0."""
     nic.write("sriov_drivers_autoprobe", 0)
 
@@ -106,7 +106,7 @@ def enable_vf(nic, stride=1, first=1):
         assert nic.numvfs == len(nic.vfs) == (1 if error is None else 0)
         left = int(LEFT.read_text())
         return n - left if left else None, error
-    return each_failure(attempt, lambda: nic.write("sriov_numvfs", 0), stride, first)
+    return each_failure(attempt, lambda: nic.write("sriov_numvfs", 0), numbers)
 
 
 def add_vf(nic):
