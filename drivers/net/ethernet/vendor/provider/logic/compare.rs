@@ -34,6 +34,8 @@ pub(crate) enum Misfit {
     Link(LinkPolicy),
     /// It was not checked for foreign sources.
     Spoofchk,
+    /// It was limited to this rate in Mbit/s, or not at all if 0, and is more so here.
+    Rate(u16),
     /// It uses what it may for being trusted.
     Trust(Denial),
     /// What its driver had set is refused here.
@@ -81,6 +83,10 @@ impl fmt::Display for Told<'_> {
                 cure(f, "the source did not check it for spoofing")?;
                 f.write_str("spoofchk off")
             }
+            Misfit::Rate(rate) => {
+                cure(f, "its rate limit is stricter than the source's")?;
+                write!(f, "max_tx_rate {rate}")
+            }
             Misfit::Trust(denial) => {
                 cure(f, reason(denial))?;
                 f.write_str("trust on")
@@ -104,6 +110,11 @@ fn reason(denial: Denial) -> &'static str {
     }
 }
 
+/// Whether `here` holds a guest up more than `source`; both in Mbit/s, 0 for no limit.
+fn is_stricter(here: u16, source: u16) -> bool {
+    here != 0 && (source == 0 || here < source)
+}
+
 /// Compares what administrators have set. `guest` is the address the guest chose.
 fn settings(source: &AdminState, here: &AdminState, guest: Option<Mac>) -> Result<(), Misfit> {
     match (source.mac, here.mac) {
@@ -117,10 +128,13 @@ fn settings(source: &AdminState, here: &AdminState, guest: Option<Mac>) -> Resul
     if source.link != here.link {
         return Err(Misfit::Link(source.link));
     }
-    // A guest notices that packets of its own are dropped, not that they no longer
-    // would be; and that it sends slower no more than from other traffic.
+    // A guest notices that packets of its own are dropped or held up, not that they no
+    // longer would be.
     if here.spoofchk && !source.spoofchk {
         return Err(Misfit::Spoofchk);
+    }
+    if is_stricter(here.max_tx_rate, source.max_tx_rate) {
+        return Err(Misfit::Rate(source.max_tx_rate));
     }
     Ok(())
 }
@@ -229,8 +243,25 @@ mod tests {
             Err(Misfit::Link(LinkPolicy::Auto))
         );
         assert_eq!(with(&|here| here.spoofchk = false), Ok(()));
-        assert_eq!(with(&|here| here.max_tx_rate = 5), Ok(()));
         assert_eq!(with(&|here| here.trusted = true), Ok(()));
+    }
+
+    #[test]
+    fn no_rate_limit_gets_stricter() {
+        for (source, here, answer) in [
+            (0, 0, Ok(())),
+            (0, 1000, Err(Misfit::Rate(0))),
+            (200, 199, Err(Misfit::Rate(200))),
+            (200, 200, Ok(())),
+            (200, 201, Ok(())),
+            (200, 0, Ok(())),
+        ] {
+            let mut known = known();
+            known.admin.max_tx_rate = source;
+            let mut admin = AdminState::new();
+            admin.max_tx_rate = here;
+            assert_eq!(check(admin, &known), answer);
+        }
     }
 
     #[test]
