@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A VF's state by the raw uAPI: saved on one NIC, loaded on another."""
 
+import errno
 import socket
 import struct
 import subprocess
@@ -240,20 +241,62 @@ def test_a_context_that_has_left_its_ring_is_told_of_early(source, log):
     save(source)
 
 
-def test_settings_that_differ_are_refused_early_with_their_cure(nics, source, there, log):
-    there_netdev = nics[1].netdev
-    ip("link", "set", there_netdev, "vf", "1", "vlan", "5")
-    assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
+# What `ip link set DEV vf N` sets on the source, and on the destination, and with what it
+# cures the difference.
+MISFITS = {
+    "mac-of-the-source": (f"mac {MAC}", None, f"mac {MAC}"),
+    "mac-of-the-destination": (None, "mac 02:00:00:00:00:99", "mac 00:00:00:00:00:00"),
+    "vlan-of-the-source": ("vlan 5 qos 2", None, "vlan 5 qos 2"),
+    "vlan-of-the-destination": (None, "vlan 5", "vlan 0 qos 0"),
+    "qos": ("vlan 5 qos 2", "vlan 5 qos 3", "vlan 5 qos 2"),
+    "state-of-the-source": ("state enable", None, "state enable"),
+    "state-of-the-destination": (None, "state disable", "state auto"),
+    "spoofchk": ("spoofchk off", None, "spoofchk off"),
+    "trust-in-use": ("trust on", None, "trust on"),
+    "rate-of-the-source": ("max_tx_rate 300", "max_tx_rate 200", "max_tx_rate 300"),
+    "rate-of-the-destination": (None, "max_tx_rate 200", "max_tx_rate 0"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_settings_that_differ_are_refused_early_with_their_cure(nics, source, there, log, name):
+    here_set, there_set, cure = MISFITS[name]
+    there_netdev, vf = nics[1].netdev, nics[1].vfs[1]
+
+    def administer(netdev, index, words):
+        ip("link", "set", netdev, "vf", str(index), *words.split())
+    if here_set:
+        administer(nics[0].netdev, 0, here_set)
+    if there_set:
+        administer(there_netdev, 1, there_set)
+    # Its driver starts anew after some of these; of what takes trust it asks for as much as it may.
+    source.reset()
+    assert granted(source.ask(mbx.PROMISCUOUS | 1 << 16), mbx.PROMISCUOUS) == (name == "trust-in-use")
     with DataFile(set_state(source.device, S.PRE_COPY)) as file:
         precopy = file.drain()
-    with pytest.raises(OSError):
-        with DataFile(set_state(there.device, S.RESUMING)) as file:
+    with DataFile(set_state(there.device, S.RESUMING)) as file:
+        with pytest.raises(OSError) as refusal:
             file.write_all(precopy)
-            set_state(there.device, S.STOP)
-    assert f"ip link set {there_netdev} vf 1 vlan 0 qos 0" in log()
+    assert refusal.value.errno == errno.EINVAL
+    told = f"ip link set {there_netdev} vf 1 {cure}\n"
+    assert told in log()
+    assert Path("/sys/kernel/debug/vfio_pci_mediate", vf.address, "last_error").read_text().endswith(told)
+    there.device.reset()
     # The source has noticed nothing.
     set_state(source.device, S.RUNNING)
     assert granted(source.ask(mbx.MAX_FRAME, 3000), mbx.MAX_FRAME)
+    # What is told to cure it does.
+    administer(there_netdev, 1, cure)
+    move(source, there)
+    assert granted(there.ask(mbx.MAX_FRAME, 2000), mbx.MAX_FRAME)
+
+
+def test_laxer_settings_are_no_misfit(nics, source, there):
+    """What the destination's administrator allows beyond the source's is that host's own business."""
+    ip("link", "set", nics[0].netdev, "vf", "0", "max_tx_rate", "200")
+    ip("link", "set", nics[1].netdev, "vf", "1", "max_tx_rate", "300", "spoofchk", "off", "trust", "on")
+    move(source, there)
+    assert granted(there.ask(mbx.MAX_FRAME, 2000), mbx.MAX_FRAME)
 
 
 def test_the_network_learns_where_the_guest_is(nics, source, there):
