@@ -11,6 +11,7 @@ TCP connection, and reached by everybody before and after.
 """
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -38,6 +39,14 @@ COUNTED_SECONDS = 2
 # After so long the guest has touched its VF's pages, each of which faults the first time.
 TOUCHED_SECONDS = 1
 ENOUGH = 4
+# What a report says until it is known: whoever reads one need not ask how far the demo came.
+UNKNOWN = {
+    "passed": False, "guest_driver": None, "guest_kernel": None, "host_kernel": None, "vmm": None, "transport": None,
+    "report_channel": "none", "dirty_tracking": False,
+    "probes": {"interval_ms": PROBE_MS, "sent": None, "received": None, "lost": None}, "gaps_ms": [],
+    "downtime_ms": None, "qemu_downtime_ms": None, "state_bytes": None, "phases_ms": {}, "tcp_alive": None,
+    "driver_restarted": None, "iterations": [], "exits": {"before": None, "during": None, "after": None},
+}
 START = time.monotonic()
 
 
@@ -168,6 +177,12 @@ def demo(transport, report):
     return clean and report["guest_driver"] == "igbvf"
 
 
+def write(report):
+    out = OUT / "report.json"
+    out.write_text(json.dumps(report, indent=2) + "\n")
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--transport", default="auto")
@@ -175,21 +190,21 @@ def main():
     options = parser.parse_args()
     if "MEDIATE_IN_RIG" not in os.environ:
         parser.error("this runs inside the rig; see the usage line at its head")
-    version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
-    report = {"passed": False, "guest_driver": None, "guest_kernel": None, "host_kernel": os.uname().release,
-              "vmm": version.splitlines()[0], "transport": None, "report_channel": "none", "dirty_tracking": False,
-              "downtime_limit_ms": options.downtime_limit}
+    report = copy.deepcopy(UNKNOWN) | {"host_kernel": os.uname().release, "downtime_limit_ms": options.downtime_limit}
     say(f"host: kernel {report['host_kernel']}")
     OUT.mkdir(parents=True, exist_ok=True)
+    # Whatever ends this, an earlier run's report must not be taken for this one's.
+    write(report)
     try:
+        version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+        report["vmm"] = version.splitlines()[0]
         report["passed"] = demo(options.transport, report)
     except (Refused, GuestError, AssertionError, TimeoutError, OSError, RuntimeError, ValueError,
             subprocess.SubprocessError, IndexError) as error:
         report["error"] = f"{type(error).__name__}: {error}"
         say(f"failed: {report['error']}")
     report["seconds"] = round(time.monotonic() - START, 1)
-    out = OUT / "report.json"
-    out.write_text(json.dumps(report, indent=2) + "\n")
+    out = write(report)
     say(f"{'it works' if report['passed'] else 'it does NOT work'}; report in {out.relative_to(SRC)}")
     return 0 if report["passed"] else 1
 
