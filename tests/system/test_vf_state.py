@@ -299,7 +299,15 @@ def test_laxer_settings_are_no_misfit(nics, source, there):
     assert granted(there.ask(mbx.MAX_FRAME, 2000), mbx.MAX_FRAME)
 
 
-def test_the_network_learns_where_the_guest_is(nics, source, there):
+def test_a_network_that_does_not_learn_is_told_of(nics, source, there, log):
+    netdev = nics[1].netdev
+    ip("link", "set", netdev, "down")
+    assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
+    move(source, there)
+    assert f"before its guest sends: ip link set {netdev} up\n" in log()
+
+
+def test_the_network_learns_where_the_guest_is(nics, source, there, log):
     assert granted(source.ask(mbx.SET_MAC, *mac_words(MAC)), mbx.SET_MAC)
     assert granted(source.ask(mbx.VLAN | 1 << 16, 9), mbx.VLAN)
     everything = 3
@@ -314,3 +322,4 @@ def test_the_network_learns_where_the_guest_is(nics, source, there):
         while wanted:
             frame = wire.recv(2000)
             wanted -= {start for start in wanted if frame.startswith(start)}
+    assert "does not learn" not in log()

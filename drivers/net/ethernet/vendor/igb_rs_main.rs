@@ -70,6 +70,7 @@ mod pf {
     pub(crate) mod wake;
 }
 mod provider {
+    mod arrival;
     mod explain;
     mod image;
     pub(crate) mod levels;

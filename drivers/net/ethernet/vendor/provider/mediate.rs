@@ -6,6 +6,7 @@
 //! vfio-pci, and cannot be moved.
 
 use super::{
+    arrival,
     explain::explain,
     image,
     levels::{
@@ -14,7 +15,6 @@ use super::{
         Resumed, //
     },
     logic::{
-        announce,
         contexts::Descriptor,
         posted::Gap,
         scan::{
@@ -515,7 +515,7 @@ impl MediatedVf {
     /// Goes on with everything.
     pub(crate) fn resume(&self) -> Result {
         if self.hook(|machine, reach| machine.resume(reach))? == Resumed::FromElsewhere {
-            self.announce();
+            arrival::announce(&self.port, self.vf);
         }
         // The VMM is told what is missing.
         let _ = self.retry_prefault();
@@ -530,20 +530,6 @@ impl MediatedVf {
         // Registers but those that let queues run survive it, and so does what is logged.
         // What is not known now is not known by the next sync either.
         let _ = self.rings.lock().sync(&self.reach(), Transmit::Always);
-    }
-
-    /// Tells the network where the VF's addresses are now. It learns by itself as soon as
-    /// the guest sends, so what cannot be sent is left out.
-    fn announce(&self) {
-        let state = self
-            .port
-            .vfs
-            .with(|vfs, _| vfs.states().get(self.vf).copied());
-        if let Some(state) = state {
-            for frame in announce::frames(&state) {
-                self.port.netdev.broadcast(frame.bytes());
-            }
-        }
     }
 }
 
