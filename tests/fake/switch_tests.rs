@@ -293,6 +293,23 @@ mod switch {
     }
 
     #[test]
+    fn the_pf_takes_no_address_of_a_vfs() {
+        let memory = memory::Memory::new();
+        let mut rig = Rig::running(&memory, 1);
+        let mut pf = *rig.vfs.pf();
+        pf.mac = mac(0);
+        assert!(rig.vfs.is_robbed_by(&pf));
+        pf.mac = mac(9);
+        assert!(!rig.vfs.is_robbed_by(&pf));
+        // What it has already it keeps, though a trusted VF takes it, too.
+        assert_eq!(rig.vfs.set_pf(rig.fake.bar(), &pf), Ok(()));
+        assert_eq!(rig.set(0, Setting::Trust(true)), Ok(()));
+        rig.start(0);
+        assert_eq!(rig.ask(0, &Request::AddFilter(mac(9))), 0xa002_0002);
+        assert!(!rig.vfs.is_robbed_by(&pf));
+    }
+
+    #[test]
     fn long_frames_need_to_be_asked_for() {
         let memory = memory::Memory::new();
         let mut rig = Rig::running(&memory, 1);

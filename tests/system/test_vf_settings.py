@@ -49,6 +49,28 @@ def test_mac(pf):
     refused("ip", "link", "set", pf.netdev, "vf", "7", "mac", "02:00:00:00:00:57")
 
 
+def test_the_pf_takes_no_address_of_a_vfs(pf):
+    """Neither one that is set for a VF, nor one that a VF's driver has chosen."""
+    own = "02:00:00:00:00:58"
+
+    def address():
+        return json.loads(run("ip", "-j", "link", "show", pf.netdev))[0]["address"]
+    run("ip", "link", "set", pf.netdev, "vf", 1, "mac", "02:00:00:00:00:55")
+    run("ip", "link", "set", start(pf.vfs[0]), "address", "02:00:00:00:00:56")
+    for taken in ("02:00:00:00:00:55", "02:00:00:00:00:56"):
+        assert "Address already in use" in refused("ip", "link", "set", pf.netdev, "address", taken)
+    before = address()
+    assert before != own
+    run("ip", "link", "set", pf.netdev, "address", own)
+    assert address() == own
+    # Nor do VFs take the PF's, and what it has left is free.
+    assert "Address already in use" in refused("ip", "link", "set", pf.netdev, "vf", "0", "mac", own)
+    run("ip", "link", "set", pf.netdev, "vf", 0, "mac", before)
+    assert "Address already in use" in refused("ip", "link", "set", pf.netdev, "address", before)
+    run("ip", "link", "set", pf.netdev, "vf", 0, "mac", "00:00:00:00:00:00")
+    run("ip", "link", "set", pf.netdev, "address", before)
+
+
 def test_vlan(nics, pf):  # noqa: F811
     run("ip", "link", "set", pf.netdev, "vf", 0, "vlan", 300, "qos", 3)
     entry = settings(pf.netdev)["vlan_list"][0]

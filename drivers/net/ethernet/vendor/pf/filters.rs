@@ -124,14 +124,16 @@ impl Port<'_> {
         receive::write_rss(&self.bar, rss, queues, self.pool.index() != 0)
     }
 
-    /// Makes `mac` the PF's own address. Errors: `EADDRNOTAVAIL` for a group's or none.
+    /// Makes `mac` the PF's own address. Errors: `EADDRNOTAVAIL` for a group's or none,
+    /// `EADDRINUSE` for a VF's; nothing has changed then.
     pub(crate) fn set_mac(&self, mac: &Mac) -> Result {
         if !filter_table::is_valid(mac) {
             return Err(EADDRNOTAVAIL);
         }
         let mut wanted = self.wanted.lock();
-        wanted.state.mac = mac::Mac(*mac);
-        self.write_wanted(&mut wanted)?;
+        let before = core::mem::replace(&mut wanted.state.mac, mac::Mac(*mac));
+        self.write_wanted(&mut wanted)
+            .inspect_err(|_| wanted.state.mac = before)?;
         self.netdev.set_mac(mac);
         Ok(())
     }

@@ -130,9 +130,14 @@ impl VfControl {
         }
     }
 
-    /// The PF's part of the filters; errors as of [`Vfs::set_pf`].
+    /// The PF's part of the filters. Errors: `EADDRINUSE` if its address is new and a VF's;
+    /// those of [`Vfs::set_pf`].
     pub(crate) fn set_pf(&self, bar: &Bar0<'_>, pf: &PfState) -> Result {
-        self.vfs.lock().set_pf(bar, pf)
+        let mut vfs = self.vfs.lock();
+        if vfs.is_robbed_by(pf) {
+            return Err(errno::address_in_use());
+        }
+        vfs.set_pf(bar, pf)
     }
 
     /// The PF's link, or whether its netdev is up, has changed.

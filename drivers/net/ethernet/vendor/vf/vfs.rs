@@ -263,6 +263,12 @@ impl Vfs {
         self.say_what_is_due(io, vf, now).map(drop)
     }
 
+    /// Whether `pf` has an address that the PF did not have before, and that is a VF's. One
+    /// that a trusted VF has taken from the PF stays the PF's as well.
+    pub(crate) fn is_robbed_by(&self, pf: &PfState) -> bool {
+        pf.mac != self.pf.mac && policy::is_vfs(self.states(), pf.mac)
+    }
+
     /// Replaces the PF's part of the filters. Errors: `ENOSPC` if VFs leave no
     /// room for its further addresses; nothing has changed then.
     pub(crate) fn set_pf<'a, I: Registers<'a>>(&mut self, io: I, pf: &PfState) -> Result {

@@ -58,6 +58,12 @@ fn taken(vfs: &[VfState], pf: &PfState, vf: usize, mac: Mac) -> bool {
     pf.owns(mac) || vfs.iter().enumerate().any(other)
 }
 
+/// Whether the PF may not take `mac`, for it is a VF's, or set for one.
+pub(crate) fn is_vfs(vfs: &[VfState], mac: Mac) -> bool {
+    vfs.iter()
+        .any(|state| state.owns(mac) || state.admin.mac == Some(mac))
+}
+
 /// Whether VF `vf` may receive one more address.
 fn address_left(vfs: &[VfState], pf: &PfState, vf: usize) -> bool {
     let mut held = [0; MAX_VFS + 1];
@@ -252,6 +258,18 @@ mod tests {
         }
         vfs[0].admin.trusted = true;
         assert_eq!(apply(&mut vfs, &pf(), 0, &Request::SetMac(mac(1))), Ok(()));
+    }
+
+    #[test]
+    fn what_is_a_vfs_is_known() {
+        let mut vfs = ready::<2>();
+        vfs[0].guest.mac = Some(mac(1));
+        vfs[0].admin.mac = Some(mac(2));
+        assert_eq!(vfs[1].guest.filters.push(mac(3)), Ok(()));
+        for own in [1, 2, 3] {
+            assert!(is_vfs(&vfs, mac(own)));
+        }
+        assert!(!is_vfs(&vfs, mac(4)) && !is_vfs(&[], mac(1)));
     }
 
     #[test]
