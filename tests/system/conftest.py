@@ -77,7 +77,8 @@ class Host:
     def log_mark(self):
         """Write a marker into the kernel log; `log_since` reads from there."""
         mark = f"rigtest mark {os.urandom(6).hex()}"
-        Path("/dev/kmsg").write_text(mark)
+        # A line without an end is shown when the next one has come.
+        Path("/dev/kmsg").write_text(f"{mark}\n")
         return mark
 
     def log_since(self, mark):
