@@ -116,6 +116,105 @@ def test_fixed_interval_limits_interrupts(wire):
         left("ethtool", "-C", left.netdev, "rx-usecs", 3)
 
 
+def link_of(peer):
+    """What ethtool shows of the link: the words behind each heading."""
+    found, heading = {}, None
+    for line in peer("ethtool", peer.netdev).splitlines():
+        name, colon, rest = line.strip().partition(":")
+        if colon:
+            heading, rest = name, rest.strip()
+            found[heading] = []
+        else:
+            rest = line
+        found[heading] += rest.split()
+    return found
+
+
+SLOW = ["10baseT/Half", "10baseT/Full", "100baseT/Half", "100baseT/Full"]
+GIGABIT = "1000baseT/Full"
+
+
+@pytest.fixture
+def relinked(wire):
+    """The wire; afterwards the left end's link is negotiated as by default."""
+    _, left, _ = wire
+    left.wait_carrier()
+    yield wire
+    left("ethtool", "-s", left.netdev, "autoneg", "on")
+    left.wait_carrier()
+    assert link_of(left)["Advertised link modes"] == [*SLOW, GIGABIT]
+
+
+def test_link_is_shown(wire):
+    _, left, _ = wire
+    left.wait_carrier()
+    link = link_of(left)
+    assert link["Supported link modes"] == link["Advertised link modes"] == [*SLOW, GIGABIT]
+    assert link["Supported pause frame use"] == ["Symmetric", "Receive-only"]
+    assert link["Advertised pause frame use"] == ["Symmetric"]
+    assert (link["Speed"], link["Duplex"], link["Auto-negotiation"]) == (["1000Mb/s"], ["Full"], ["on"])
+    assert (link["Port"], link["PHYAD"], link["Link detected"]) == (["Twisted", "Pair"], ["1"], ["yes"])
+    # QEMU's partner is always the same, and better than we are.
+    assert link["Link partner advertised link modes"] == [*SLOW, "1000baseT/Half", GIGABIT]
+    assert link["Link partner advertised pause frame use"] == ["Symmetric"]
+    assert link["Link partner advertised auto-negotiation"] == ["Yes"]
+
+
+@pytest.mark.parametrize("mask, modes", [(0x00F, SLOW), (0x020, [GIGABIT]), (0x00A, SLOW[1::2])])
+def test_what_is_advertised(relinked, mask, modes):
+    """It is negotiated anew, kept over a reset, and traffic goes on."""
+    host, left, right = relinked
+    mark = host.log_mark()
+    left("ethtool", "-s", left.netdev, "advertise", f"{mask:#05x}")
+    left.wait_carrier()
+    assert link_of(left)["Advertised link modes"] == modes
+    assert host.log_since(mark).count("link is down") == 1
+    transfer(left, right)
+    left("ethtool", "-t", left.netdev, "offline")
+    left.wait_carrier()
+    assert link_of(left)["Advertised link modes"] == modes
+    # What is so already does not cost the link.
+    mark = host.log_mark()
+    left("ethtool", "-s", left.netdev, "advertise", f"{mask:#05x}")
+    assert "link is down" not in host.log_since(mark)
+
+
+@pytest.mark.parametrize("speed, duplex", [(10, "half"), (10, "full"), (100, "half"), (100, "full")])
+def test_a_mode_is_forced(relinked, speed, duplex):
+    """The device's MAC is in it; QEMU's PHY and partner go on as if nothing had happened."""
+    host, left, right = relinked
+    mark = host.log_mark()
+    left("ethtool", "-s", left.netdev, "autoneg", "off", "speed", speed, "duplex", duplex)
+    left.wait_carrier()
+    link = link_of(left)
+    assert (link["Speed"], link["Duplex"], link["Auto-negotiation"]) == ([f"{speed}Mb/s"], [duplex.title()], ["off"])
+    assert link["Advertised link modes"] == ["Not", "reported"]
+    assert "Link partner advertised link modes" not in link
+    assert f"link is up {speed} Mbps {duplex} duplex, flow control: None\n" in host.log_since(mark)
+    assert left.reaches(RIGHT)
+    transfer(left, right)
+    transfer(right, left)
+
+
+def test_gigabit_is_negotiated_alone(relinked):
+    _, left, right = relinked
+    left("ethtool", "-s", left.netdev, "autoneg", "off", "speed", 1000, "duplex", "full")
+    left.wait_carrier()
+    link = link_of(left)
+    assert (link["Auto-negotiation"], link["Advertised link modes"]) == (["on"], [GIGABIT])
+    assert left.reaches(RIGHT)
+
+
+def test_links_that_cannot_be_are_refused(relinked):
+    _, left, _ = relinked
+    before = link_of(left)
+    for words in (("autoneg", "off", "speed", 1000, "duplex", "half"), ("autoneg", "off", "speed", 2500, "duplex", "full"),
+                  ("advertise", "0x010"), ("advertise", "0x000"), ("advertise", "0x1000000000020"), ("mdix", "on"),
+                  ("port", "fibre"), ("phyad", 2)):
+        refused(left, "-s", left.netdev, *words)
+    assert link_of(left) == before
+
+
 def test_pause(wire):
     """Settings are kept, and the log tells what is in force."""
     host, left, right = wire

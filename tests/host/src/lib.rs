@@ -57,6 +57,7 @@ mod netdev {
 #[path = "../../../drivers/net/ethernet/vendor/pf"]
 mod pf {
     pub(crate) mod flow;
+    mod modes;
     mod nvm;
     pub(crate) mod receive;
     pub(crate) mod wake;

@@ -10,6 +10,7 @@ mod abi {
     pub(crate) mod dma;
     pub(crate) mod errno;
     pub(crate) mod ethtool;
+    pub(crate) mod ethtool_link;
     pub(crate) mod ethtool_port;
     pub(crate) mod ethtool_queues;
     pub(crate) mod feature;
@@ -61,6 +62,7 @@ mod pf {
     pub(crate) mod flow;
     pub(crate) mod interrupt;
     pub(crate) mod link;
+    pub(crate) mod modes;
     pub(crate) mod nvm;
     pub(crate) mod phy;
     pub(crate) mod pool;

@@ -6,6 +6,10 @@
 
 use super::{
     bindings,
+    ethtool_link::{
+        self,
+        LinkOperations, //
+    },
     ethtool_port::{
         self,
         PortOperations,
@@ -32,7 +36,9 @@ use kernel::{
 };
 
 /// What `ethtool` asks. Called with the RTNL held; may sleep.
-pub(crate) trait EthtoolOperations: QueueOperations + PortOperations {
+pub(crate) trait EthtoolOperations:
+    QueueOperations + PortOperations + LinkOperations
+{
     /// Name of the driver, of up to 31 bytes.
     const DRIVER: &'static CStr;
 
@@ -51,43 +57,6 @@ pub(crate) trait EthtoolOperations: QueueOperations + PortOperations {
     /// Fills in the counters; the slice is as long as [`count_counters`](Self::count_counters)
     /// answers.
     fn counters(&self, values: &mut [u64]);
-
-    /// The state of the link.
-    fn link(&self) -> LinkReport;
-
-    /// Negotiates the link anew.
-    fn restart_negotiation(&self) -> Result;
-}
-
-/// A speed that a copper port knows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Speed {
-    /// 10 Mb/s.
-    Ten,
-    /// 100 Mb/s.
-    Hundred,
-    /// 1000 Mb/s.
-    Thousand,
-}
-
-impl Speed {
-    /// In Mb/s.
-    pub(crate) fn mbps(self) -> u32 {
-        match self {
-            Self::Ten => 10,
-            Self::Hundred => 100,
-            Self::Thousand => 1000,
-        }
-    }
-}
-
-/// State of a copper port's link.
-#[derive(Clone, Copy)]
-pub(crate) struct LinkReport {
-    /// Speed and whether full duplex, if there is a link.
-    pub(crate) up: Option<(Speed, bool)>,
-    /// Address of the PHY.
-    pub(crate) phy: u8,
 }
 
 /// Holder of the operations of `T`.
@@ -99,17 +68,15 @@ impl<T: Operations> Table<T> {
         // SAFETY: All members are integers, pointers and optional functions, for which
         // zero is none.
         const NONE: bindings::ethtool_ops = unsafe { core::mem::zeroed() };
-        &ethtool_port::fill::<T>(ethtool_queues::fill::<T>(bindings::ethtool_ops {
+        let own = bindings::ethtool_ops {
             get_drvinfo: Some(get_drvinfo::<T>),
-            get_link: Some(bindings::ethtool_op_get_link),
             get_ts_info: Some(bindings::ethtool_op_get_ts_info),
-            get_link_ksettings: Some(get_link_ksettings::<T>),
-            nway_reset: Some(nway_reset::<T>),
             get_strings: Some(get_strings::<T>),
             get_sset_count: Some(get_sset_count::<T>),
             get_ethtool_stats: Some(get_ethtool_stats::<T>),
             ..NONE
-        }))
+        };
+        &ethtool_link::fill::<T>(ethtool_port::fill::<T>(ethtool_queues::fill::<T>(own)))
     };
 }
 
@@ -135,51 +102,6 @@ unsafe extern "C" fn get_drvinfo<T: Operations>(
     // A name takes what it is given.
     let _ = ops.firmware(&mut Name(&mut info.fw_version));
     copy(&mut info.bus_info, ops.bus_info().to_bytes());
-}
-
-/// Advertises what a copper port of up to 1000 Mb/s knows.
-fn add_modes(mask: &mut [c_ulong]) {
-    // SUPPORTED_{10,100}baseT_{Half,Full}, 1000baseT_Full, Autoneg and TP: the lowest bits
-    // are those of the legacy masks.
-    if let Some(word) = mask.first_mut() {
-        *word |= 0b1111 | 1 << 5 | 1 << 6 | 1 << 7;
-    }
-}
-
-/// # Safety
-///
-/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
-unsafe extern "C" fn get_link_ksettings<T: Operations>(
-    dev: *mut bindings::net_device,
-    settings: *mut kernel_bindings::ethtool_link_ksettings,
-) -> c_int {
-    // SAFETY: As above; `settings` is the caller's, zeroed.
-    let (ops, settings) = unsafe { (operations::<T>(dev), &mut *settings) };
-    let link = ops.link();
-    settings.base.phy_address = link.phy;
-    settings.base.port = PORT_TP;
-    settings.base.autoneg = AUTONEG_ENABLE;
-    (settings.base.speed, settings.base.duplex) = match link.up {
-        Some((speed, full)) => (speed.mbps(), u8::from(full)),
-        None => (SPEED_UNKNOWN, DUPLEX_UNKNOWN),
-    };
-    add_modes(&mut settings.link_modes.supported);
-    add_modes(&mut settings.link_modes.advertising);
-    0
-}
-
-const PORT_TP: u8 = 0;
-const AUTONEG_ENABLE: u8 = 1;
-const SPEED_UNKNOWN: u32 = u32::MAX;
-const DUPLEX_UNKNOWN: u8 = u8::MAX;
-
-/// # Safety
-///
-/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
-unsafe extern "C" fn nway_reset<T: Operations>(dev: *mut bindings::net_device) -> c_int {
-    // SAFETY: As above.
-    let ops = unsafe { operations::<T>(dev) };
-    from_result(|| ops.restart_negotiation().map(|()| 0))
 }
 
 const STRING: usize = 32;

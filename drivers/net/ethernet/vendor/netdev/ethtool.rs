@@ -18,8 +18,11 @@ use crate::{
     abi::{
         ethtool::{
             EthtoolOperations,
-            LinkReport,
             Name, //
+        },
+        ethtool_link::{
+            LinkOperations,
+            LinkReport, //
         },
         ethtool_port::{
             Pause,
@@ -39,6 +42,7 @@ use crate::{
     },
     pf::{
         diagnose,
+        modes::Wanted,
         nvm,
         phy,
         wake::Wake, //
@@ -175,15 +179,27 @@ impl EthtoolOperations for Netdev<'_> {
             put(counts.rx_dropped.load(Relaxed));
         }
     }
+}
+
+impl LinkOperations for Netdev<'_> {
+    const PHY: u8 = phy::ADDRESS;
 
     fn link(&self) -> LinkReport {
+        let port = self.port();
+        let partner = port.partner();
+        let link = port.link.lock();
         LinkReport {
-            up: self.port().link.lock().up(),
-            phy: phy::ADDRESS,
+            up: link.up(),
+            offer: link.offer(),
+            partner,
         }
     }
 
-    fn restart_negotiation(&self) -> Result {
+    fn set_link(&self, wanted: Wanted) -> Result {
+        self.port().set_link(wanted)
+    }
+
+    fn restart_link(&self) -> Result {
         self.port().start_link()
     }
 }

@@ -27,8 +27,8 @@ pub(crate) struct Ways {
 }
 
 /// Bits of the PHY's advertisement, and of the partner's (registers 4 and 5).
-const PAUSE: u16 = 1 << 10;
-const ASYMMETRIC: u16 = 1 << 11;
+pub(super) const PAUSE: u16 = 1 << 10;
+pub(super) const ASYMMETRIC: u16 = 1 << 11;
 
 impl Ways {
     /// Neither.

@@ -7,14 +7,16 @@ use super::{
         self,
         Ways, //
     },
+    modes::{
+        Offer,
+        Speed,
+        Wanted, //
+    },
     phy::Phy,
     port::Port, //
 };
 use crate::{
-    abi::{
-        ethtool::Speed,
-        ethtool_port::Pause, //
-    },
+    abi::ethtool_port::Pause,
     regs::mac::{
         CTRL,
         STATUS, //
@@ -44,6 +46,8 @@ const LINK_POLL: Delta = Delta::from_millis(50);
 pub(crate) struct Link {
     phy: Phy,
     up: Option<(Speed, bool)>,
+    /// How it is made.
+    wanted: Wanted,
     /// Flow control as it is set.
     pause: Pause,
 }
@@ -54,6 +58,7 @@ impl Link {
         Self {
             phy,
             up: None,
+            wanted: Wanted::DEFAULT,
             pause: Pause {
                 autoneg: true,
                 rx: true,
@@ -75,6 +80,12 @@ impl Link {
         }
     }
 
+    /// What is offered to the other end, unless the mode is forced.
+    pub(crate) fn offer(&self) -> Option<Offer> {
+        let modes = self.wanted.modes()?;
+        Some(Offer::new(modes, self.ways()))
+    }
+
     /// Speed and whether full duplex, if there is a link.
     pub(crate) fn up(&self) -> Option<(Speed, bool)> {
         self.up
@@ -82,18 +93,41 @@ impl Link {
 }
 
 impl Port<'_> {
-    /// Negotiates, anew if it was before. Sleeps. Errors: `EIO` or `ETIMEDOUT` if the PHY does
-    /// not answer.
+    /// Makes the link as it is set, anew if there was one. Sleeps. Errors: `EIO` or `ETIMEDOUT`
+    /// if the PHY does not answer.
     pub(crate) fn start_link(&self) -> Result {
         let mut link = self.link.lock();
         // Negotiation takes the link away, which need not raise an interrupt; that it is
         // back does.
         self.note_link(&mut link, None);
+        self.bar.update(CTRL, |r| link.wanted.mac_control(r));
         link.phy
-            .negotiate(&self.bar, link.ways())
+            .connect(&self.bar, link.wanted, link.ways())
             .inspect_err(|errno| {
                 dev_err!(self.pdev, "the PHY does not answer: {errno:?}\n");
-            })
+            })?;
+        if link.wanted.modes().is_none() {
+            // A mode that is forced may leave the link as it is, without an interrupt.
+            self.look_at_link(&mut link);
+        }
+        Ok(())
+    }
+
+    /// Changes how the link is made, and makes it anew if that differs. Sleeps. Errors: as for
+    /// [`start_link`](Self::start_link).
+    pub(crate) fn set_link(&self, wanted: Wanted) -> Result {
+        let before = core::mem::replace(&mut self.link.lock().wanted, wanted);
+        if before == wanted {
+            return Ok(());
+        }
+        self.start_link()
+    }
+
+    /// What the other end of a link that was negotiated offers. Sleeps.
+    pub(crate) fn partner(&self) -> Option<Offer> {
+        let link = self.link.lock();
+        let known = link.up.is_some() && link.wanted.modes().is_some();
+        known.then(|| link.phy.partner(&self.bar).ok()).flatten()
     }
 
     /// Takes the link away, with no word to anybody: the host is about to sleep. Sleeps. Errors:
@@ -153,18 +187,21 @@ impl Port<'_> {
     /// Puts flow control in force for a link that has come up. Errors: as for
     /// [`start_link`](Self::start_link).
     fn write_flow(&self, link: &Link, full: bool) -> Result {
-        // There is none in half duplex.
-        let ways = match (full, link.pause.autoneg) {
-            (false, _) => Ways::NONE,
-            (true, false) => link.ways(),
-            (true, true) => link.phy.flow(&self.bar)?,
+        let ways = match (full, link.pause.autoneg, link.wanted) {
+            // There is none in half duplex, and none is agreed on where nothing is.
+            (false, _, _) | (true, true, Wanted::Forced(_)) => Ways::NONE,
+            (true, false, _) => link.ways(),
+            (true, true, Wanted::Negotiated(_)) => link.phy.flow(&self.bar)?,
         };
         flow::write(&self.bar, ways)
     }
 
     /// Sees what has become of the link, and tells everybody. Sleeps.
     pub(crate) fn check_link(&self) {
-        let mut link = self.link.lock();
+        self.look_at_link(&mut self.link.lock());
+    }
+
+    fn look_at_link(&self, link: &mut Link) {
         // The PHY knows first; what the MAC shows is derived, and lacks a reason to be read
         // while there is none.
         let has_link = match link.phy.has_link(&self.bar) {
@@ -183,7 +220,7 @@ impl Port<'_> {
             };
             (speed, status.fd())
         });
-        self.note_link(&mut link, now);
+        self.note_link(link, now);
     }
 
     fn note_link(&self, link: &mut Link, now: Option<(Speed, bool)>) {

@@ -3,7 +3,13 @@
 //! The PHY, reached through MDIC (datasheet 8.2), and the semaphore that the port's PHY is
 //! behind.
 
-use super::flow::Ways;
+use super::{
+    flow::Ways,
+    modes::{
+        Offer,
+        Wanted, //
+    }, //
+};
 use crate::regs::{
     mac::STATUS,
     phy::{
@@ -44,14 +50,17 @@ const CONTROL: u32 = 0;
 const STATUS_REGISTER: u32 = 1;
 const ADVERTISEMENT: u32 = 4;
 const PARTNER: u32 = 5;
+const GIGABIT_CONTROL: u32 = 9;
+const GIGABIT_STATUS: u32 = 10;
 const CONTROL_FAST: u16 = 1 << 6;
 const CONTROL_FULL: u16 = 1 << 8;
-const CONTROL_RESTART: u16 = 1 << 9;
 const CONTROL_POWER_DOWN: u16 = 1 << 11;
-const CONTROL_AUTONEG: u16 = 1 << 12;
 const CONTROL_LOOPBACK: u16 = 1 << 14;
 const CONTROL_RESET: u16 = 1 << 15;
 const STATUS_LINK: u16 = 1 << 2;
+
+/// A register of this PHY's own.
+const PORT_CONTROL: u32 = 18;
 
 /// The PHY of a port. Methods sleep, and are serialized by the owner's lock.
 pub(crate) struct Phy {
@@ -67,22 +76,25 @@ impl Phy {
         }
     }
 
-    /// Lets the PHY negotiate, anew if it has before, with `ways` for flow control. Errors:
-    /// `EIO` if it does not answer, `ETIMEDOUT`.
-    pub(crate) fn negotiate(&self, bar: &Bar0<'_>, ways: Ways) -> Result {
+    /// Makes the link, anew if there was one, with `ways` for flow control where it is
+    /// negotiated. Errors: `EIO` if the PHY does not answer, `ETIMEDOUT`.
+    pub(crate) fn connect(&self, bar: &Bar0<'_>, wanted: Wanted, ways: Ways) -> Result {
         self.locked(bar, |bar| {
-            let before = read::<ADVERTISEMENT>(bar)?;
-            write::<ADVERTISEMENT>(bar, ways.advertise(before))?;
-            let control = read::<CONTROL>(bar)?;
-            write::<CONTROL>(
-                bar,
-                (control & !CONTROL_POWER_DOWN) | CONTROL_AUTONEG | CONTROL_RESTART,
-            )
+            if let Wanted::Negotiated(modes) = wanted {
+                let before = read::<ADVERTISEMENT>(bar)?;
+                write::<ADVERTISEMENT>(bar, ways.advertise(modes.advertise(before)))?;
+                let before = read::<GIGABIT_CONTROL>(bar)?;
+                write::<GIGABIT_CONTROL>(bar, modes.advertise_gigabit(before))?;
+            }
+            let before = read::<PORT_CONTROL>(bar)?;
+            write::<PORT_CONTROL>(bar, wanted.port_control(before))?;
+            let before = read::<CONTROL>(bar)?;
+            write::<CONTROL>(bar, wanted.control(before))
         })
     }
 
-    /// Switches the PHY off, until the next [`negotiate`](Self::negotiate). Errors: as for
-    /// `negotiate`.
+    /// Switches the PHY off, until the next [`connect`](Self::connect). Errors: as for
+    /// `connect`.
     pub(crate) fn switch_off(&self, bar: &Bar0<'_>) -> Result {
         self.locked(bar, |bar| {
             let control = read::<CONTROL>(bar)?;
@@ -90,15 +102,15 @@ impl Phy {
         })
     }
 
-    /// Lets the PHY send back what the MAC sends, at 1000 Mb/s. Errors: as for `negotiate`.
+    /// Lets the PHY send back what the MAC sends, at 1000 Mb/s. Errors: as for `connect`.
     pub(crate) fn loop_back(&self, bar: &Bar0<'_>) -> Result {
         self.locked(bar, |bar| {
             write::<CONTROL>(bar, CONTROL_LOOPBACK | CONTROL_FULL | CONTROL_FAST)
         })
     }
 
-    /// Ends [`loop_back`](Self::loop_back); the link must be negotiated then. Errors: as for
-    /// `negotiate`.
+    /// Ends [`loop_back`](Self::loop_back); the link must be made anew then. Errors: as for
+    /// `connect`.
     pub(crate) fn end_loop_back(&self, bar: &Bar0<'_>) -> Result {
         self.locked(bar, |bar| {
             let control = read::<CONTROL>(bar)?;
@@ -106,7 +118,7 @@ impl Phy {
         })
     }
 
-    /// Whether the PHY has a link now. Errors: as for `negotiate`.
+    /// Whether the PHY has a link now. Errors: as for `connect`.
     pub(crate) fn has_link(&self, bar: &Bar0<'_>) -> Result<bool> {
         self.locked(bar, |bar| {
             // The bit remembers a loss until it is read.
@@ -115,11 +127,19 @@ impl Phy {
         })
     }
 
-    /// The flow control that was negotiated. Errors: as for `negotiate`.
+    /// The flow control that was negotiated. Errors: as for `connect`.
     pub(crate) fn flow(&self, bar: &Bar0<'_>) -> Result<Ways> {
         self.locked(bar, |bar| {
             let ours = read::<ADVERTISEMENT>(bar)?;
             Ok(Ways::resolve(ours, read::<PARTNER>(bar)?))
+        })
+    }
+
+    /// What the other end has offered in negotiation. Errors: as for `connect`.
+    pub(crate) fn partner(&self, bar: &Bar0<'_>) -> Result<Offer> {
+        self.locked(bar, |bar| {
+            let ability = read::<PARTNER>(bar)?;
+            Ok(Offer::of_partner(ability, read::<GIGABIT_STATUS>(bar)?))
         })
     }
 

@@ -159,9 +159,7 @@ impl<'bound> Port<'bound> {
         interrupt::set_up(bar);
         self.vfs.restore(bar)?;
         self.write_frame_size()?;
-        bar.update(CTRL, |r| {
-            r.with_slu(true).with_frcspd(false).with_frcdplx(false)
-        });
+        bar.update(CTRL, |r| r.with_slu(true));
         bar.update(TCTL, |r| {
             r.with_psp(true)
                 .with_const_ct::<0xf>()
