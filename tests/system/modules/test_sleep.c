@@ -3,7 +3,8 @@
  * Plays the PM core for one PCI function, the rest of the machine staying awake:
  * what is written to `step` is what a sleep of the host begins or ends with, or
  * what its end does. On a kernel without power management the part of the PCI
- * core is played, too.
+ * core is played, too. What tells the core that a function can wake the host is
+ * the machine's firmware.
  */
 #include "one_function.h"
 
@@ -60,6 +61,10 @@ static int one_step(const char *step)
 		return fall_asleep();
 	if (sysfs_streq(step, "wake"))
 		return awake();
+	if (sysfs_streq(step, "wakeable")) {
+		device_set_wakeup_capable(&pdev->dev, true);
+		return 0;
+	}
 	if (!sysfs_streq(step, "shutdown"))
 		return -EINVAL;
 	pdev->driver->shutdown(pdev);
@@ -70,7 +75,7 @@ static const struct kernel_param_ops step_ops = {
 	.set = set_step,
 };
 module_param_cb(step, &step_ops, NULL, 0200);
-MODULE_PARM_DESC(step, "sleep, wake or shutdown");
+MODULE_PARM_DESC(step, "sleep, wake, shutdown, or wakeable: as if it could wake the host");
 
 MODULE_DESCRIPTION("Sleep of one function, for tests");
 MODULE_LICENSE("GPL");
