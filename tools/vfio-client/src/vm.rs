@@ -13,7 +13,7 @@ use crate::{
     trap_region::Obedient,
 };
 use kvm_bindings::kvm_segment;
-use kvm_ioctls::{VcpuExit, VcpuFd};
+use kvm_ioctls::{IoEventAddress, VcpuExit, VcpuFd};
 use std::{
     sync::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -35,39 +35,47 @@ const OTHER_BAR: u64 = 0xd000_0000;
 const BAR_SIZE: u64 = 0x4000;
 /// The port that the code writes to when it has done them.
 const DONE: u16 = 0x10;
+/// Where [`Sink`]s are: a port, and in or behind BAR 0.
+const SINK_PORT: u16 = 0x20;
+const SINK_OFFSET: u32 = 0x1_0000;
 /// How long a store may be refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// 32-bit code: does the stores that the page at `ebp` holds, a count and then entries of
 /// address, width and value; says so; and begins again.
-const PROGRAM: [u8; 64] = [
+const PROGRAM: [u8; 73] = [
     0x89, 0xee, //                  start: mov esi, ebp
     0x8b, 0x0e, //                  mov ecx, [esi]
     0x83, 0xc6, 0x08, //            add esi, 8
     0x85, 0xc9, //            next: test ecx, ecx
-    0x74, 0x31, //                  jz done
+    0x74, 0x3a, //                  jz done
     0x8b, 0x1e, //                  mov ebx, [esi]
     0x8b, 0x56, 0x04, //            mov edx, [esi + 4]
     0x8b, 0x46, 0x08, //            mov eax, [esi + 8]
     0x80, 0xfa, 0x01, //            cmp dl, 1
-    0x74, 0x0e, //                  je byte
+    0x74, 0x12, //                  je byte
     0x80, 0xfa, 0x02, //            cmp dl, 2
-    0x74, 0x0d, //                  je word
+    0x74, 0x11, //                  je word
     0x80, 0xfa, 0x08, //            cmp dl, 8
-    0x74, 0x0d, //                  je quad
+    0x74, 0x16, //                  je quad
+    0x84, 0xd2, //                  test dl, dl
+    0x74, 0x0d, //                  jz port
     0x89, 0x03, //                  mov [ebx], eax
-    0xeb, 0x10, //                  jmp step
+    0xeb, 0x15, //                  jmp step
     0x88, 0x03, //            byte: mov [ebx], al
-    0xeb, 0x0c, //                  jmp step
+    0xeb, 0x11, //                  jmp step
     0x66, 0x89, 0x03, //      word: mov [ebx], ax
+    0xeb, 0x0c, //                  jmp step
+    0x89, 0xda, //            port: mov edx, ebx
+    0xef, //                        out dx, eax
     0xeb, 0x07, //                  jmp step
     0x0f, 0x6f, 0x46, 0x08, //quad: movq mm0, [esi + 8]
     0x0f, 0x7f, 0x03, //            movq [ebx], mm0
     0x83, 0xc6, 0x10, //      step: add esi, 16
     0x49, //                        dec ecx
-    0xeb, 0xcb, //                  jmp next
+    0xeb, 0xc2, //                  jmp next
     0xe6, 0x10, //            done: out DONE, al
-    0xeb, 0xc0, //                  jmp start
+    0xeb, 0xb7, //                  jmp start
 ];
 
 /// One store of a processor's to a register.
@@ -75,7 +83,7 @@ const PROGRAM: [u8; 64] = [
 pub struct Store {
     /// Where in BAR 0.
     pub offset: u32,
-    /// Bytes: 1, 2, 4 or 8.
+    /// Bytes: 1, 2, 4 or 8; [`PORT`] for a port, of which `offset` is the number.
     pub width: u32,
     /// What is stored.
     pub value: u64,
@@ -88,6 +96,40 @@ impl Store {
             offset,
             width: 4,
             value: value.into(),
+        }
+    }
+}
+
+/// Stands for the width of a store of four bytes to a port.
+const PORT: u32 = 0;
+
+/// Where stores leave the guest and come no further than KVM, which signals an eventfd that
+/// nobody looks at: the least that a store costs that is not the processor's alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sink {
+    /// A port: KVM knows from the exit what is to be stored.
+    Port,
+    /// An address without memory, behind BAR 0: KVM has to emulate the instruction.
+    Memory,
+}
+
+impl Sink {
+    /// The store that goes there.
+    pub fn store(self) -> Store {
+        match self {
+            Self::Port => Store {
+                offset: SINK_PORT.into(),
+                width: PORT,
+                value: 0,
+            },
+            Self::Memory => Store::word(SINK_OFFSET, 0),
+        }
+    }
+
+    fn address(self) -> IoEventAddress {
+        match self {
+            Self::Port => IoEventAddress::Pio(SINK_PORT.into()),
+            Self::Memory => IoEventAddress::Mmio(BAR + u64::from(SINK_OFFSET)),
         }
     }
 }
@@ -230,7 +272,10 @@ impl VmBar {
         let base = self.base.load(Ordering::Relaxed);
         let mut page = (stores.len() as u64).to_le_bytes().to_vec();
         for store in stores {
-            let address = base + u64::from(store.offset);
+            let address = match store.width {
+                PORT => store.offset.into(),
+                _ => base + u64::from(store.offset),
+            };
             page.extend(address.to_le_bytes().into_iter().take(4));
             page.extend(store.width.to_le_bytes());
             page.extend(store.value.to_le_bytes());
@@ -258,6 +303,11 @@ impl VmBar {
                 Err(error) => return Err(fault(error)),
             }
         }
+    }
+
+    /// Makes a sink, once, while the BAR is where it was at first.
+    pub fn open_sink(&self, sink: Sink) -> Result<()> {
+        self.vm.vm.swallow(&sink.address()).context("an ioeventfd")
     }
 
     /// A store that KVM hands to the VMM: to where the BAR is; elsewhere nobody takes it.
@@ -365,4 +415,5 @@ impl Registers for GuestBar {
     }
 }
 
+const _: () = assert!(SINK_OFFSET as u64 >= BAR_SIZE);
 const _: () = assert!(reg::RDBAL >= QUEUES.start && reg::TDWBAH < QUEUES.end);

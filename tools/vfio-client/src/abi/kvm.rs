@@ -8,8 +8,9 @@ use kvm_bindings::{
     kvm_create_device, kvm_device_attr, kvm_device_type_KVM_DEV_TYPE_VFIO,
     kvm_userspace_memory_region, KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_ADD,
 };
-use kvm_ioctls::{DeviceFd, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, NoDatamatch, VcpuFd, VmFd};
 use std::{any::Any, fs::File, io, os::fd::AsRawFd, sync::Arc};
+use vmm_sys_util::eventfd::{EventFd, EFD_NONBLOCK};
 
 /// A VM and its link to vfio.
 pub(crate) struct Vm {
@@ -109,6 +110,14 @@ impl Vm {
     pub(crate) fn add_device(&mut self, guest: u64, mapping: Arc<Mapping>) -> io::Result<()> {
         let (address, size) = (mapping.address(), mapping.size());
         self.add(guest, address, size, mapping)
+    }
+
+    /// Stores there come no further than KVM, which holds the eventfd that it signals.
+    pub(crate) fn swallow(&self, address: &IoEventAddress) -> io::Result<()> {
+        let event = EventFd::new(EFD_NONBLOCK)?;
+        self.vm
+            .register_ioevent(&event, address, NoDatamatch)
+            .map_err(os)
     }
 
     /// A processor.

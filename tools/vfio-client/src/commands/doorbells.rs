@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a doorbell costs, passed through and trapped.
+//! What a doorbell costs, passed through and trapped; and the least that anything costs that
+//! leaves the guest.
 
 use super::roundtrip::require_migration;
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     registers::{reg, Registers},
     trapped::{self, Log, Shared},
     truth::seed::Transport,
-    vm::{Store, MOST_STORES},
+    vm::{Sink, Store, MOST_STORES},
 };
 use rand::{rngs::SmallRng, SeedableRng};
 use serde_json::{json, Value};
@@ -48,6 +49,15 @@ const RING_BYTES: u64 = RING as u64 * descriptor::SIZE as u64;
 const MEMORY: usize = RING_BYTES as usize + 0x1000;
 const OFF: Duration = Duration::from_secs(10);
 
+/// Nanoseconds of one of these stores of a processor's.
+fn time(bar: &Shared, stores: &[Store]) -> Result<f64> {
+    let began = Instant::now();
+    for batch in stores.chunks(MOST_STORES) {
+        bar.stores(0, batch)?;
+    }
+    Ok(began.elapsed().as_nanos() as f64 / stores.len() as f64)
+}
+
 /// A receive queue with a driver that gives it one descriptor with each doorbell.
 struct Queue {
     bar: Shared,
@@ -82,16 +92,12 @@ impl Queue {
         let stores: Vec<_> = (1..=count)
             .map(|tail| Store::word(reg::RDT, tail))
             .collect();
-        let began = Instant::now();
-        for batch in stores.chunks(MOST_STORES) {
-            self.bar.stores(0, batch)?;
-        }
-        let took = began.elapsed();
+        let took = time(&self.bar, &stores)?;
         let tail = self.bar.read(reg::RDT)?;
         if tail != count {
             return Err(Error::Wrong(format!("the tail is {tail}, not {count}")));
         }
-        Ok(took.as_nanos() as f64 / f64::from(count))
+        Ok(took)
     }
 }
 
@@ -109,14 +115,31 @@ pub fn run(options: &Options) -> Result<Value> {
     )?;
     let device = bar.device().clone();
     require_migration(&device)?;
+    let vm = bar
+        .vm()
+        .ok_or_else(|| Error::Wrong("there is no VM".into()))?;
+    for sink in [Sink::Port, Sink::Memory] {
+        vm.open_sink(sink)?;
+    }
     let queue = Queue { bar, memory };
     let mut rng = SmallRng::seed_from_u64(1);
     let (mut running, mut tracked) = (Vec::new(), Vec::new());
+    let (mut port, mut emulated) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
+        for (sink, found) in [(Sink::Port, &mut port), (Sink::Memory, &mut emulated)] {
+            let stores = vec![sink.store(); options.count as usize];
+            found.push(time(&queue.bar, &stores)?);
+        }
         running.push(queue.ring(options.count)?);
         let log = Log::begin(&device, options.channel, &queue.memory, &mut rng)?;
         tracked.push(queue.ring(options.count)?);
         log.end(&device)?;
     }
-    Ok(json!({ "running_ns": running, "tracked_ns": tracked, "doorbells": options.count }))
+    Ok(json!({
+        "running_ns": running,
+        "tracked_ns": tracked,
+        "port_ns": port,
+        "emulated_ns": emulated,
+        "doorbells": options.count,
+    }))
 }
