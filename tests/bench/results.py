@@ -3,7 +3,7 @@
 
 import statistics
 
-PARTS = ("downtime", "phases", "trapped_write", "log_report", "harvest", "pf", "concurrency")
+PARTS = ("downtime", "phases", "tracking", "trapped_write", "log_report", "harvest", "pf", "concurrency")
 AT_MOST, AT_LEAST = "at most", "at least"
 
 

@@ -50,8 +50,8 @@ class Trapped:
 
 
 @contextlib.contextmanager
-def trapped_guest(host, vfio="enable-migration=on", extra=()):
-    """It runs, and nothing is trapped yet. `vfio` and `extra` are `Guest`'s."""
+def trapped_guest(host, vfio="enable-migration=on", extra=(), cpus=2):
+    """It runs, and nothing is trapped yet. `vfio`, `extra` and `cpus` are `Guest`'s."""
     host.clean()
     host.load("mediate", "igb_rs")
     pci.load_vfio_driver(MEDIATOR, SRC, "transport=kvm")
@@ -59,7 +59,7 @@ def trapped_guest(host, vfio="enable-migration=on", extra=()):
     vf = host.make_vfs(host.nics[0], "igb_rs", 1)[0]
     vf.bind(MEDIATOR)
     with peers((host.nics[0].netdev, PF)) as (pf,):
-        with Guest("guest", vf=vf, vfio=vfio, extra=extra, ip=f"{INSIDE}/24", cpus=2) as guest:
+        with Guest("guest", vf=vf, vfio=vfio, extra=extra, ip=f"{INSIDE}/24", cpus=cpus) as guest:
             guest.wait_up()
             yield Trapped(vf, guest, pf)
     host.clean()

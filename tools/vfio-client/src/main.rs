@@ -81,6 +81,8 @@ enum Command {
     Postcopy(commands::postcopy::Options),
     /// What a doorbell of a VM's processor costs, passed through and trapped
     Doorbells(commands::doorbells::Options),
+    /// How fast packets go while a VF is logged, and while it is not
+    Rates(commands::rates::Options),
     /// What a report of written pages costs
     Reports(commands::reports::Options),
     /// Load forged streams: each is refused, or valid
@@ -127,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Hostile(options) => commands::hostile::run(&options),
         Command::Postcopy(options) => commands::postcopy::run(&options),
         Command::Reports(options) => commands::reports::run(&options),
+        Command::Rates(options) => commands::rates::run(&options),
         Command::Doorbells(options) => commands::doorbells::run(&options),
         Command::Forged {
             source,

@@ -8,6 +8,7 @@ pub mod hostile;
 pub mod info;
 mod neighbour;
 pub mod postcopy;
+pub mod rates;
 pub mod reports;
 pub mod roundtrip;
 pub mod switch;

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What tracking does to a VF's traffic: of a stock guest with transport kvm; of a driver in
+user space, which vfclient has, with region and fixed.
+
+QEMU's migration has KVM record what the guest's processors write, which costs them far more than
+what is done for the VF. QEMU does the same when it is asked how fast its guest writes, and nobody
+tells the VF of that. So this is what a tracked VF is held against."""
+
+from pathlib import Path
+
+import results
+from conftest import MEDIATOR, SRC, Host
+from rigtest import net, pci
+from rigtest.client import vfclient
+from rigtest.pci import wait_for
+from rigtest.trapped import trapped_guest
+
+NICS = 1
+GOAL = 0.95
+IDLE, VMM, TRACKED = "not migrating", "VMM's log alone", "tracked"
+# Bytes of small datagrams; and of each load the unit, how many bit/s that is, and iperf3's options,
+# out of the guest, or with -R into it.
+SMALL = 64
+TCP, UDP = ("Mbit/s", 1e6), ("packets/s", 8 * SMALL)
+LOADS = {"TCP out": (*TCP, ()), "TCP in": (*TCP, ("-R",)),
+         "UDP out, small": (*UDP, ("-u", "-b", "0", "-l", SMALL)),
+         "UDP in, small": (*UDP, ("-u", "-b", "0", "-l", SMALL, "-R"))}
+# Traffic that is not counted, after each change and before each sample: each page that the guest
+# writes faults once while that is recorded.
+WARM_UP_SECONDS, OMITTED_SECONDS, SECONDS = 2, 1, 2
+# Bytes per second, so few that pre-copy does not end before the samples do, and that QEMU's thread
+# for it takes no part of the processors worth mentioning.
+BANDWIDTH = 1 << 14
+# For how long QEMU measures how fast its guest writes, which no command ends: longer than the
+# samples of one state take on a machine that does nothing else.
+MEASURE_SECONDS = 40
+CLIENT_TRANSPORTS = ("region", "fixed")
+CLIENT_LOADS = {"rx_large": "in, 1514 bytes", "tx_large": "out, 1514 bytes",
+                "rx_small": "in, 60 bytes", "tx_small": "out, 60 bytes"}
+CLIENT_MS = 300
+
+
+def bits(trapped, options, seconds=SECONDS, omitted=OMITTED_SECONDS):
+    """Bits per second of one load, as the program that receives sees them."""
+    words = ("iperf3", "-J", "-c", trapped.pf.address, "-t", seconds, "-O", omitted, "--connect-timeout", "20000", *options)
+    with net.iperf3_server(trapped.pf):
+        return net.iperf3_rate(trapped.guest.run(" ".join(map(str, words)), timeout=seconds + 100))
+
+
+def measures(trapped):
+    """Whether QEMU measures how fast its guest writes."""
+    return trapped.guest.qmp.command("query-dirty-rate")["status"] == "measuring"
+
+
+def begin(trapped, state):
+    """Has it that way."""
+    if state == TRACKED:
+        trapped.begin(BANDWIDTH)
+    elif state == VMM:
+        trapped.guest.qmp.command("calc-dirty-rate", calc_time=MEASURE_SECONDS, mode="dirty-bitmap")
+    for options in ((), ("-R",)):
+        bits(trapped, options, WARM_UP_SECONDS, 0)
+
+
+def sample(trapped, state):
+    """{load: rate} of the guest in a state."""
+    begin(trapped, state)
+    found = {}
+    for load, (_, one, options) in LOADS.items():
+        found[load] = bits(trapped, options) / one
+        if state == VMM and not measures(trapped):
+            begin(trapped, state)
+            found[load] = bits(trapped, options) / one
+        still = trapped.debugfs("state") == "PRE_COPY", trapped.is_trapped(), measures(trapped)
+        assert still == (state == TRACKED, state == TRACKED, state == VMM), f"{state}, after {load}: {still}"
+    if state == TRACKED:
+        trapped.cancel()
+    wait_for(lambda: not measures(trapped), 2 * MEASURE_SECONDS, "the end of QEMU's measurement")
+    return found
+
+
+def by_guest(rounds, say):
+    """{state: [{load: rate}] of each round}, of a stock guest with transport kvm."""
+    found = {IDLE: [], TRACKED: [], VMM: []}
+    with trapped_guest(Host(), cpus=1) as trapped:
+        for n in range(rounds):
+            for state, those in found.items():
+                those.append(sample(trapped, state))
+                say(f"round {n + 1} of {rounds}, kvm, {state}: "
+                    + ", ".join(f"{load} {rate:.1f}" for load, rate in those[-1].items()))
+    return found
+
+
+def by_client(rounds, say):
+    """{transport: {state: [{load: packets per second}] of each round}}, of vfclient."""
+    host = Host()
+    host.clean()
+    host.load("mediate", "igb_rs")
+    pci.load_vfio_driver("vfio-pci", SRC)
+    pci.load_vfio_driver(MEDIATOR, SRC)
+    vf, peer = host.make_vfs(host.nics[0], "igb_rs", 2)
+    net.run("ip", "link", "set", host.nics[0].netdev, "up")
+    peer.bind("vfio-pci")
+    found = {transport: {IDLE: [], TRACKED: []} for transport in CLIENT_TRANSPORTS}
+    for n in range(rounds):
+        for transport, those in found.items():
+            Path("/sys/module/vfio_pci_mediate/parameters/transport").write_text(transport)
+            vf.bind(MEDIATOR)
+            answer = vfclient("rates", vf, "--peer", peer, "--transport", transport, "--time", CLIENT_MS)
+            vf.bind(None)
+            assert answer["trapped_writes"] > 0, answer
+            those[IDLE] += answer["off"]
+            those[TRACKED] += answer["on"]
+            say(f"round {n + 1} of {rounds}, {transport}, tracked against not: "
+                + ", ".join(f"{load} {answer['on'][0][load] / answer['off'][0][load]:.2f}" for load in CLIENT_LOADS))
+    host.clean()
+    return found
+
+
+def run(rounds, say):
+    """The guest's rounds, then those of vfclient."""
+    return result(by_guest(rounds, say), by_client(rounds, say))
+
+
+def result(guest, client):
+    """The part's report, of what `by_guest` and `by_client` have found."""
+    def compared(found, load, other, unit, *goal):
+        both = [results.side(state, [one[load] for one in found[state]]) for state in (TRACKED, other)]
+        return results.part(unit, *both, *goal)
+    whole, *others = [compared(guest, load, VMM, unit, GOAL, results.AT_LEAST) | {"what": f"kvm: {load}"}
+                      for load, (unit, *_) in LOADS.items()]
+    also = [*others]
+    also += [compared(guest, load, IDLE, unit) | {"what": f"kvm: {load}"} for load, (unit, *_) in LOADS.items()]
+    also += [compared(found, load, IDLE, "packets/s") | {"what": f"{transport}: {what}"}
+             for transport, found in client.items() for load, what in CLIENT_LOADS.items()]
+    # Better in one thing does not make up for another.
+    return whole | {"also": also, "goal_met": all(one["goal_met"] for one in (whole, *others))}
