@@ -5,6 +5,8 @@ import statistics
 
 PARTS = ("downtime", "phases", "tracking", "trapped_write", "log_report", "harvest", "pf", "concurrency")
 AT_MOST, AT_LEAST = "at most", "at least"
+# Fields with curves by their name.
+CURVES = ("curves", "ranges")
 
 
 def side(name, samples, **more):
@@ -36,6 +38,21 @@ def part(unit, ours, other=None, goal=None, sense=AT_MOST, **more):
     return {"ran": True, "reason": None, "unit": unit, "rounds": len(ours["samples"]), "ours": ours, "other": other,
             "ratio": value, "goal": goal, "goal_is": sense if goal is not None else None,
             "goal_met": reaches(value, goal, sense)} | more
+
+
+def joined(entries):
+    """A part that has run in several rigs: as in the first, with what the others tell beside it;
+    or why one of them told nothing."""
+    silent = [entry for entry in entries if not entry["ran"]]
+    if silent:
+        return silent[0]
+    first, *others = entries
+    also = list(first.get("also", ()))
+    for entry in others:
+        also += [{key: value for key, value in entry.items() if key != "also"}, *entry.get("also", ())]
+    curves = {key: {name: points for entry in entries for name, points in entry[key].items()}
+              for key in CURVES if key in first}
+    return first | curves | ({"also": also} if also else {})
 
 
 def not_run(reason):

@@ -128,6 +128,24 @@ def test_each_part_has_a_module_and_runs_in_a_rig_or_not():
         assert (words[0] == "scripts/rig") == (name != "harvest")
 
 
+def test_a_part_may_run_on_several_kernels():
+    assert main.kernels("log_report") == ("debug", "stock") and main.kernels("pf") == ("stock",)
+    words = main.command("log_report", 5, "debug")
+    assert words[words.index("--kernel") + 1] == "debug"
+
+
+def test_what_a_part_tells_in_several_rigs_is_joined():
+    first = part(goal=0.2, curves={"log": [(1, 2)]}, also=[part() | {"what": "more"}])
+    second = part(other=None, what="scope", curves={"scope": [(1, 3)]}, also=[part() | {"what": "and more"}])
+    whole = results.joined([first, second])
+    assert (whole["ratio"], whole["goal_met"]) == (0.1, True)
+    assert [one["what"] for one in whole["also"]] == ["more", "scope", "and more"]
+    assert whole["curves"] == {"log": [(1, 2)], "scope": [(1, 3)]}
+    assert len(results.table({"log_report": whole}).splitlines()) == 5
+    assert results.joined([part()]) == part()
+    assert results.joined([first, results.not_run("broken")])["reason"] == "broken"
+
+
 @pytest.mark.parametrize("script", ["mediated.sh", "failover.sh"])
 def test_the_sides_scripts_are_in_the_documentation(script):
     text = (SRC / "Documentation/performance.rst").read_text()

@@ -85,6 +85,11 @@ impl Pages {
         }
     }
 
+    /// Takes all out.
+    pub fn clear(&mut self) {
+        self.bits.fill(0);
+    }
+
     /// How many.
     pub fn len(&self) -> u64 {
         self.bits
@@ -139,14 +144,25 @@ impl Channel {
     /// As [`report`](Self::report), of a range; on `scope` it holds all mappings.
     pub fn report_range(self, device: &Device, iova: u64, size: u64) -> Result<Pages> {
         let mut pages = Pages::none(size / PAGE);
+        self.report_into(device, iova, size, &mut pages)?;
+        Ok(pages)
+    }
+
+    /// As [`report_range`](Self::report_range), into a set of that many pages.
+    pub fn report_into(
+        self,
+        device: &Device,
+        iova: u64,
+        size: u64,
+        pages: &mut Pages,
+    ) -> Result<()> {
         let bits = &mut pages.bits;
         match self {
             Self::Log => dirty::log_report(device.file(), iova, size, PAGE, bits)
                 .context("DMA_LOGGING_REPORT"),
             Self::Scope => dirty::scope_report(device.container()?, iova, size, PAGE, bits)
                 .context("DIRTY_PAGES GET_BITMAP"),
-        }?;
-        Ok(pages)
+        }
     }
 
     /// Ends it.
@@ -178,6 +194,8 @@ mod tests {
         set.insert_bytes(129 * PAGE, 5 * PAGE);
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 1, 64, 65, 129]);
         assert_eq!(set.len(), 5);
+        set.clear();
+        assert_eq!(set, Pages::none(130));
     }
 
     #[test]
