@@ -72,7 +72,8 @@ pub(crate) struct Fake<'m> {
     limits: [Cell<u32>; 16],
     /// The PF has read a V2PMAILBOX, and so taken notices from a VF.
     pub(crate) stolen: Cell<bool>,
-    /// Writes by the PF.
+    /// Reads and writes by the PF.
+    pub(crate) reads: Cell<usize>,
     pub(crate) writes: Cell<usize>,
 }
 
@@ -85,6 +86,7 @@ impl<'m> Fake<'m> {
             mailboxes: [const { Cell::new(0) }; 8],
             limits: [const { Cell::new(0) }; 16],
             stolen: Cell::new(false),
+            reads: Cell::new(0),
             writes: Cell::new(0),
         };
         fake.reset();
@@ -135,6 +137,7 @@ impl<'m> Fake<'m> {
 
     /// A read by the PF.
     fn read(&self, offset: usize) -> u32 {
+        self.reads.set(self.reads.get() + 1);
         match offset {
             ICR | WVBR => self.take(offset),
             P2VMAILBOX..0x0c20 => self.mailboxes[(offset - P2VMAILBOX) / 4].get() & (VFU | PFU),

@@ -164,6 +164,34 @@ mod tracking {
     }
 
     #[test]
+    fn a_doorbell_reads_no_register_but_the_head() {
+        let cells = Cells::new();
+        let mut rig = cells.rig();
+        let world = rig.world();
+        let mut log = start(&world);
+        let counts = || (world.fake.reads.get(), world.fake.writes.get());
+        let ring = |log: &mut Log, tail: u32| {
+            let (reads, writes) = counts();
+            write(&world, log, 0x818, tail);
+            let bytes = tail.to_le_bytes();
+            assert_eq!(log.show(&world, Page::Receive, 0x818, &bytes), Ok(()));
+            let (reads_after, writes_after) = counts();
+            (reads_after - reads, writes_after - writes)
+        };
+        open(&world, &mut log, 10);
+        assert!(world.fake.receive_packet(1, SMALL));
+        assert_eq!(ring(&mut log, 11), (1, 1));
+        // Where the head is.
+        assert_eq!(world.shown.get(), Some((Page::Receive, 0x810, 1)));
+        assert_eq!(world.fake.get(rx(1, TAIL)), 11);
+        assert_eq!(marked(&world), 15 + 4);
+        // It may be that the device has not taken what it is told while it is switched off.
+        write(&world, &mut log, 0x828, 0);
+        assert_eq!(ring(&mut log, 12).0, 6);
+        assert_eq!(world.shown.get(), Some((Page::Receive, 0x828, ENABLE)));
+    }
+
+    #[test]
     fn rings_that_are_too_long_are_told_of() {
         let memory = memory::Memory::new();
         let mut rig = Rig::running(&memory, 2);

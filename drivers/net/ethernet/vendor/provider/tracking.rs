@@ -99,6 +99,8 @@ struct RxLog<S> {
     runs: bool,
     /// It was last told to run. The device may not yet have done what it was told.
     told: bool,
+    /// It was told to run, and was seen to do so since.
+    on: bool,
 }
 
 impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
@@ -110,6 +112,7 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
             scan: RxScan::default(),
             runs: false,
             told: false,
+            on: false,
         })
     }
 
@@ -131,7 +134,7 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
     /// out.
     fn start<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<(), Fault> {
         let is_on = rx_is_on(platform.io(), self.q)?;
-        (self.runs, self.told) = (is_on, is_on);
+        (self.runs, self.told, self.on) = (is_on, is_on, is_on);
         if is_on {
             self.take_up(platform)?;
             self.scan.skip_to(rx_head(platform.io(), self.q)?);
@@ -150,6 +153,7 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
             self.take_up(platform)?;
         }
         self.runs = is_on || self.told;
+        self.on = is_on && self.told;
         Ok(())
     }
 
@@ -166,7 +170,12 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
         register: RxRegister,
         value: u32,
     ) -> Result<(), Fault> {
-        self.look(platform)?;
+        if self.on && register == RxRegister::Tail {
+            // A doorbell like most. Each register that is read costs as much as the harvest.
+            self.retire(platform)?;
+        } else {
+            self.look(platform)?;
+        }
         let memory = &mut Memory(platform);
         match register {
             RxRegister::Tail if self.runs => {
@@ -212,6 +221,8 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
             return Ok(());
         }
         match register {
+            // It has taken it.
+            RxRegister::Tail if self.on => {}
             RxRegister::Tail => {
                 let tail = platform.io().try_read(RDT::try_at(self.q).ok_or(EINVAL)?)?;
                 self.scan.set_tail(position(tail.index().get()));
@@ -228,6 +239,19 @@ impl<S: DerefMut<Target = [Descriptor]>> RxLog<S> {
             RxRegister::Control | RxRegister::Hints | RxRegister::Dropped => {}
         }
         Ok(())
+    }
+
+    /// Shows the guest what has changed by a write of the tail, if that is known without a look
+    /// at the device; whether it is.
+    fn show_tail<'a, P: Platform<'a>>(&self, platform: &P) -> bool {
+        if self.on {
+            let (head, tail) = self.scan.positions();
+            for (register, value) in [(RxRegister::Tail, tail), (RxRegister::Head, head)] {
+                let place = Place::Rx(self.index, register);
+                platform.show(place.page(), place.offset(), value.into());
+            }
+        }
+        self.on
     }
 }
 
@@ -383,6 +407,14 @@ impl<S: DerefMut<Target = [Descriptor]>> Tracking<S> {
         }
     }
 
+    /// As [`RxLog::show_tail`], for queue `index`.
+    fn show_tail<'a, P: Platform<'a>>(&self, platform: &P, index: usize) -> bool {
+        let queue = self.log.as_ref().filter(|log| log.lost.is_none());
+        queue
+            .and_then(|log| log.rx.get(index))
+            .is_some_and(|queue| queue.show_tail(platform))
+    }
+
     /// Shows the guest what has changed by a write of `bytes` at `offset` of `page`. Errors:
     /// none that can happen.
     pub(crate) fn show<'a, P: Platform<'a>>(
@@ -394,6 +426,7 @@ impl<S: DerefMut<Target = [Descriptor]>> Tracking<S> {
     ) -> Result {
         for (at, _) in words(offset, bytes).into_iter().flatten() {
             match Place::at(page, at) {
+                Some(Place::Rx(index, RxRegister::Tail)) if self.show_tail(platform, index) => {}
                 Some(place) => windows::show_changes(platform, self.vf, place)?,
                 None => platform.show(page, at, 0),
             }

@@ -275,6 +275,11 @@ impl RxScan {
         self.harvest(first, has.saturating_sub(had), slots, guest)
     }
 
+    /// Where head and tail are, as far as was looked.
+    pub(crate) fn positions(&self) -> (u16, u16) {
+        (self.head, self.tail)
+    }
+
     /// The tail is there in fact.
     pub(crate) fn set_tail(&mut self, tail: u16) {
         self.tail = tail;
