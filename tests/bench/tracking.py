@@ -37,7 +37,7 @@ MEASURE_SECONDS = 40
 CLIENT_TRANSPORTS = ("region", "fixed")
 CLIENT_LOADS = {"rx_large": "in, 1514 bytes", "tx_large": "out, 1514 bytes",
                 "rx_small": "in, 60 bytes", "tx_small": "out, 60 bytes"}
-CLIENT_MS = 300
+CLIENT_MS = 500
 
 
 def bits(trapped, options, seconds=SECONDS, omitted=OMITTED_SECONDS):

@@ -96,9 +96,15 @@ fn sample(guest: &mut Guest<Shared>, peer: &mut Guest<Shared>, time: Duration) -
     let mut rates = Map::new();
     for (size, length) in [("small", SMALL), ("large", LARGE)] {
         flow(peer, guest, length, time / WARM_UP)?;
-        rates.insert(format!("rx_{size}"), json!(flow(peer, guest, length, time)?));
+        rates.insert(
+            format!("rx_{size}"),
+            json!(flow(peer, guest, length, time)?),
+        );
         flow(guest, peer, length, time / WARM_UP)?;
-        rates.insert(format!("tx_{size}"), json!(flow(guest, peer, length, time)?));
+        rates.insert(
+            format!("tx_{size}"),
+            json!(flow(guest, peer, length, time)?),
+        );
     }
     Ok(rates.into())
 }
