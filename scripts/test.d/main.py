@@ -204,8 +204,9 @@ def suites(part):
                 # has lost the guest's agent twice: not understood yet.
                 Suite("demo", ["scripts/demo", "--transport", "fixed", "--downtime-limit", "20000"], by_status),
                 Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
+                # Guests in pairs.
+                *suites("migration"),
             ]
-        # Guests in pairs, which a slow machine does not get up in time.
         case "migration":
             return [in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
