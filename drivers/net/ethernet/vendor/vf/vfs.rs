@@ -223,10 +223,12 @@ impl Vfs {
         now: u64,
     ) -> Result<Result<(), AdminFault>> {
         let (states, pf) = self.parts();
-        let mut evicted = [false; MAX_VFS];
-        for (other, place) in evicted.iter_mut().enumerate() {
-            *place = admin::squatters(states, vf, setting).any(|squatter| squatter == other);
-        }
+        let evicted: [bool; MAX_VFS] = core::array::from_fn(|other| match setting {
+            Setting::Mac(mac) if other != vf => states
+                .get(other)
+                .is_some_and(|state| admin::squats(state, mac)),
+            _ => false,
+        });
         let notify = match admin::set(states, pf, vf, setting) {
             Ok(notify) => notify,
             Err(fault) => return Ok(Err(fault)),

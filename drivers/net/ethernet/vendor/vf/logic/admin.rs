@@ -168,32 +168,16 @@ pub(crate) fn set(
     })
 }
 
-/// The untrusted VFs other than `vf` that have `mac` and lose it once it is given to `vf`.
-pub(crate) fn squatters(
-    vfs: &[VfState],
-    vf: usize,
-    setting: Setting,
-) -> impl Iterator<Item = usize> + '_ {
-    let mac = match setting {
-        Setting::Mac(mac) => Some(mac),
-        _ => None,
-    };
-    let others = vfs
-        .iter()
-        .enumerate()
-        .filter(move |&(other, _)| other != vf);
-    let squat = others.filter(move |(_, state)| {
-        let guest = &state.guest;
-        !state.admin.trusted
-            && mac.is_some_and(|mac| guest.mac == Some(mac) || guest.filters.contains(mac))
-    });
-    squat.map(|(other, _)| other)
+/// Whether a VF loses `mac` once that is given to another: it has it, and is not trusted.
+pub(crate) fn squats(state: &VfState, mac: Mac) -> bool {
+    let guest = &state.guest;
+    !state.admin.trusted && (guest.mac == Some(mac) || guest.filters.contains(mac))
 }
 
 /// Takes `mac` away from untrusted VFs other than `vf`.
 fn evict(vfs: &mut [VfState], vf: usize, mac: Mac) {
     let others = vfs.iter_mut().enumerate().filter(|(other, _)| *other != vf);
-    for (_, state) in others.filter(|(_, state)| !state.admin.trusted) {
+    for (_, state) in others.filter(|(_, state)| squats(state, mac)) {
         if state.guest.mac == Some(mac) {
             state.guest.mac = None;
         }
