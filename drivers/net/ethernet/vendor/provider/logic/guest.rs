@@ -117,11 +117,7 @@ pub(super) fn guest(reader: &mut Reader<'_>) -> Option<GuestState> {
     }
     // Before it has told of its reset it has at most an address, which a reset of the PF
     // leaves it.
-    let reset = GuestState {
-        mac: guest.mac,
-        ..GuestState::new()
-    };
-    (guest.enabled || guest == reset).then_some(guest)
+    (guest.enabled || guest == guest.restarted()).then_some(guest)
 }
 
 /// Writes what the administrator has set.

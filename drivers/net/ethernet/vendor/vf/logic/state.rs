@@ -131,6 +131,14 @@ impl GuestState {
             cts: false,
         }
     }
+
+    /// As when its driver starts anew: all but the address is forgotten.
+    pub(crate) fn restarted(&self) -> Self {
+        Self {
+            mac: self.mac,
+            ..Self::new()
+        }
+    }
 }
 
 /// One VF.
@@ -171,10 +179,7 @@ impl VfState {
 
     /// Its driver starts anew: all but the address is forgotten.
     pub(crate) fn driver_reset(&mut self) {
-        self.guest = GuestState {
-            mac: self.guest.mac,
-            ..GuestState::new()
-        };
+        self.guest = self.guest.restarted();
     }
 
     /// Whether its link is up, given the PF's.
