@@ -145,10 +145,10 @@ pub(crate) enum Wanted {
 }
 
 /// Bits of register 0.
-const CONTROL_FAST: u16 = 1 << 6;
-const CONTROL_FULL: u16 = 1 << 8;
+pub(super) const CONTROL_FAST: u16 = 1 << 6;
+pub(super) const CONTROL_FULL: u16 = 1 << 8;
 const CONTROL_RESTART: u16 = 1 << 9;
-const CONTROL_POWER_DOWN: u16 = 1 << 11;
+pub(super) const CONTROL_POWER_DOWN: u16 = 1 << 11;
 const CONTROL_AUTONEG: u16 = 1 << 12;
 const CONTROL_HUNDRED: u16 = 1 << 13;
 

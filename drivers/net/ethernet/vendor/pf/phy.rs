@@ -7,7 +7,10 @@ use super::{
     flow::Ways,
     modes::{
         Offer,
-        Wanted, //
+        Wanted,
+        CONTROL_FAST,
+        CONTROL_FULL,
+        CONTROL_POWER_DOWN, //
     }, //
 };
 use crate::regs::{
@@ -52,9 +55,6 @@ const ADVERTISEMENT: u32 = 4;
 const PARTNER: u32 = 5;
 const GIGABIT_CONTROL: u32 = 9;
 const GIGABIT_STATUS: u32 = 10;
-const CONTROL_FAST: u16 = 1 << 6;
-const CONTROL_FULL: u16 = 1 << 8;
-const CONTROL_POWER_DOWN: u16 = 1 << 11;
 const CONTROL_LOOPBACK: u16 = 1 << 14;
 const CONTROL_RESET: u16 = 1 << 15;
 const STATUS_LINK: u16 = 1 << 2;
