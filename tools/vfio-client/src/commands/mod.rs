@@ -40,6 +40,16 @@ pub struct Common {
     pub seed: u64,
 }
 
+/// A guest's VF, and who is at the other end of its traffic.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Pair {
+    /// The guest's VF, which the mediator has
+    pub device: String,
+    /// A VF of the same NIC that it exchanges packets with, bound to any vfio driver
+    #[arg(long)]
+    pub peer: String,
+}
+
 /// A balance for people and tests.
 fn balance(balance: &Balance) -> Value {
     json!({

@@ -2,7 +2,7 @@
 
 //! How fast packets go while a VF is logged, and while it is not.
 
-use super::{mac, roundtrip::require_migration};
+use super::{mac, roundtrip::require_migration, Pair};
 use crate::{
     bench::Guest,
     dirty::Channel,
@@ -20,11 +20,9 @@ use std::time::{Duration, Instant};
 /// Whose packets are counted.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The guest's VF, which the mediator has
-    pub device: String,
-    /// A VF of the same NIC that it exchanges packets with, bound to any vfio driver
-    #[arg(long)]
-    pub peer: String,
+    /// Where packets go between
+    #[command(flatten)]
+    pub vfs: Pair,
     /// How doorbells are trapped
     #[arg(long, value_enum)]
     pub transport: Transport,
@@ -121,12 +119,12 @@ pub fn run(options: &Options) -> Result<Value> {
     let mut rng = SmallRng::seed_from_u64(1);
     let time = Duration::from_millis(options.time);
     // Nothing of the peer's is ever trapped.
-    let mut peer = start(options, &options.peer, Transport::Fixed, mac(2))?;
-    let mut guest = start(options, &options.device, options.transport, mac(1))?;
+    let mut peer = start(options, &options.vfs.peer, Transport::Fixed, mac(2))?;
+    let mut guest = start(options, &options.vfs.device, options.transport, mac(1))?;
     let device = guest.driver.registers().device().clone();
     require_migration(&device)?;
     let (mut off, mut on) = (Vec::new(), Vec::new());
-    let trapped = || counter(&options.device, "trapped_writes");
+    let trapped = || counter(&options.vfs.device, "trapped_writes");
     let mut trapped_writes = 0;
     for _ in 0..options.rounds {
         off.push(sample(&mut guest, &mut peer, time)?);

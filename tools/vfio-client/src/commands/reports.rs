@@ -2,7 +2,7 @@
 
 //! What a report of written pages costs: by how many there are, and by how much is logged.
 
-use super::{mac, roundtrip::require_migration, start_peer, Common};
+use super::{mac, roundtrip::require_migration, start_peer, Common, Pair};
 use crate::{
     bench::{open, Guest},
     descriptor,
@@ -23,11 +23,9 @@ use std::time::{Duration, Instant};
 /// What is to be reported.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The guest's VF, which the mediator has
-    pub device: String,
-    /// A VF of the same NIC that sends it packets, bound to any vfio driver
-    #[arg(long)]
-    pub peer: String,
+    /// Where packets go between
+    #[command(flatten)]
+    pub vfs: Pair,
     /// How pages are reported
     #[arg(long, value_enum)]
     pub channel: Channel,
@@ -68,7 +66,7 @@ struct Receiver {
 
 impl Receiver {
     fn open(options: &Options) -> Result<Self> {
-        let bar = open(&options.device, options.backend)?;
+        let bar = open(&options.vfs.device, options.backend)?;
         require_migration(bar.device())?;
         let size = usize::try_from(options.mapped * MIB)
             .map_err(|_| Error::Wrong("--mapped: too much".into()))?;
@@ -153,7 +151,7 @@ pub fn run(options: &Options) -> Result<Value> {
         backend: options.backend,
         seed: 1,
     };
-    let mut peer = start_peer(Some(&options.peer), common, &mut rng)?
+    let mut peer = start_peer(Some(&options.vfs.peer), common, &mut rng)?
         .ok_or_else(|| Error::Wrong("there is no peer".into()))?;
     let mut guest = Receiver::open(options)?;
     let device = guest.bar.device().clone();

@@ -2,7 +2,7 @@
 
 //! Which pages a VF really wrote, against what the kernel reports.
 
-use super::roundtrip::require_migration;
+use super::{roundtrip::require_migration, Pair};
 use crate::{
     dirty::Channel,
     error::{Error, Result},
@@ -19,11 +19,9 @@ use std::fs;
 /// What is to be compared.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The guest's VF, which the mediator has
-    pub device: String,
-    /// A VF of the same NIC that sends it packets, bound to any vfio driver
-    #[arg(long)]
-    pub peer: String,
+    /// Where packets go between
+    #[command(flatten)]
+    pub vfs: Pair,
     /// How doorbells are trapped
     #[arg(long, value_enum)]
     pub transport: Transport,
@@ -120,7 +118,7 @@ impl Sums {
             "precision_wide": self.wide.precision(),
             "descriptors": self.received,
             "rings": self.rings,
-            "trapped_writes": debugfs(&options.device, "trapped_writes"),
+            "trapped_writes": debugfs(&options.vfs.device, "trapped_writes"),
             "wrong": self.wrong,
             "passed": passed,
         })
@@ -129,17 +127,17 @@ impl Sums {
 
 /// The guest, and that the kernel does what is to be tried.
 fn open(options: &Options, backend: Backend) -> Result<Guest> {
-    let guest = Guest::open(&options.device, backend, options.transport)?;
+    let guest = Guest::open(&options.vfs.device, backend, options.transport)?;
     require_migration(guest.device())?;
     let wanted = match options.transport {
         Transport::Kvm => "kvm",
         Transport::Region => "region",
         Transport::Fixed => "fixed",
     };
-    match debugfs(&options.device, "transport") {
+    match debugfs(&options.vfs.device, "transport") {
         Some(transport) if transport != wanted => Err(Error::Wrong(format!(
             "{}: its transport is {transport}, not {wanted}",
-            options.device
+            options.vfs.device
         ))),
         _ => Ok(guest),
     }
@@ -153,7 +151,7 @@ pub fn run(options: &Options) -> Result<Value> {
         let next = backends.next();
         next.ok_or_else(|| Error::Wrong("no --backend".into()))
     };
-    let mut peer = Peer::open(&options.peer, backend()?, &mut rng)?;
+    let mut peer = Peer::open(&options.vfs.peer, backend()?, &mut rng)?;
     let mut sums = Sums::default();
     let mut guest = None;
     let ways = options.backend.len() as u64;
