@@ -202,7 +202,7 @@ def test_a_log_waits_until_the_vmm_has_obeyed(opened):
     assert (view.wanted, view.sequence, view.ack) == (0, 2, 1)
     # Who has nothing mapped is not waited for.
     start = time.monotonic()
-    assert opened.pre_copy()[0] == 0b01 and time.monotonic() - start < 4
+    assert opened.pre_copy()[0] == 0b01 and time.monotonic() - start < 2
     opened.trap.write(EVENT, -1)
     os.close(vmm.event)
 
