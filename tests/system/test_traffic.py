@@ -75,9 +75,7 @@ def test_vlans(nics):
     pairs = ((nics[0].netdev, A), (nics[1].netdev, B), (names[0], C))
     with peers(*pairs) as (pf, wire, vf):
         for n, peer in enumerate((pf, wire, vf), 1):
-            peer.ip("link", "add", "link", peer.netdev, "name", "v100", "type", "vlan", "id", 100)
-            peer.ip("link", "set", "v100", "up")
-            peer.ip("addr", "add", f"203.0.113.{n}/24", "dev", "v100")
+            peer.add_vlan(100, f"203.0.113.{n}")
         assert pf.reaches("203.0.113.2") and wire.reaches("203.0.113.3") and vf.reaches("203.0.113.1")
         # Whoever leaves the VLAN hears it no more.
         pf.ip("link", "del", "v100")
@@ -88,9 +86,7 @@ def test_a_vlan_of_the_pf_alone(nics):
     nics[0].numvfs = 1
     with peers((nics[0].netdev, A), (nics[1].netdev, B)) as (pf, wire):
         for n, peer in enumerate((pf, wire), 1):
-            peer.ip("link", "add", "link", peer.netdev, "name", "v101", "type", "vlan", "id", 101)
-            peer.ip("link", "set", "v101", "up")
-            peer.ip("addr", "add", f"203.0.113.{n}/24", "dev", "v101")
+            peer.add_vlan(101, f"203.0.113.{n}")
         # Whoever begins has to ask by a broadcast for the other.
         assert wire.reaches("203.0.113.1")
 

@@ -78,10 +78,8 @@ def test_vlan(nics, pf):  # noqa: F811
     netdev = start(pf.vfs[0])
     with peers((nics[1].netdev, B), (netdev, C)) as (wire, vf):
         assert vf.ping(B, count=2) == 0, "the VF is in VLAN 300 and the wire is not"
-        wire.ip("link", "add", "link", wire.netdev, "name", "v300", "type", "vlan", "id", 300)
-        wire.ip("link", "set", "v300", "up")
         wire.ip("addr", "del", f"{B}/24", "dev", wire.netdev)
-        wire.ip("addr", "add", f"{B}/24", "dev", "v300")
+        wire.add_vlan(300, B)
         assert vf.reaches(B)
     run("ip", "link", "set", pf.netdev, "vf", 0, "vlan", 0)
     assert not settings(pf.netdev).get("vlan_list") or settings(pf.netdev)["vlan_list"][0].get("vlan", 0) == 0
@@ -93,8 +91,7 @@ def test_vlan(nics, pf):  # noqa: F811
 def test_priority(nics, pf):  # noqa: F811
     netdev = start(pf.vfs[0])
     with peers((nics[1].netdev, B), (netdev, C)) as (wire, vf):
-        wire.ip("link", "add", "link", wire.netdev, "name", "v300", "type", "vlan", "id", 300)
-        wire.ip("link", "set", "v300", "up")
+        wire.add_vlan(300, "203.0.113.1")
         assert vf.reaches(B) and tag(vf, wire) is None
         # The last is a priority alone.
         for vid, qos in ((300, 3), (300, 7), (0, 5)):
