@@ -33,8 +33,11 @@ QUICK_BENCH = ["harvest", "downtime", "trapped_write", "concurrency"]
 PLOTS = "python3-matplotlib"
 # Moves before memory; `make postcopy` has many more.
 POSTCOPY_SEEDS = "6"
-# In pytest's, the soak's and KUnit's own words: at the end of a long log they are found.
-FAILURE = re.compile(r"^(?:FAILED|ERROR) tests/\S+.*|^round \d+ failed:$|^FAIL .+", re.M)
+# What pytest, the soak, the demo, the rig and KUnit say of a failure: at the end of a long log it is found.
+FAILURE = re.compile("|".join((
+    r"^(?:FAILED|ERROR) tests/\S+.*", r"^round \d+ failed:$", r"^[\w.]*(?:Error|Exception|Refused): .+", r"^memory is lost: .+",
+    r"^\[ *[\d.]+ s\] failed: .+", r"^rig: the kernel's log .+\n.+",
+    r"^rig: (?!CMD|last lines|the kernel's log).+", r"^FAIL .+")), re.M)
 MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
@@ -68,7 +71,7 @@ class Suite:
                 lines.append(line)
         text = "".join(lines)
         passed, failed = self.count(text)
-        self.failures = FAILURE.findall(text)
+        self.failures = [found.replace("\n", " ") for found in FAILURE.findall(text)]
         if process.returncode and not failed:
             print(f"{self.name}: ended with status {process.returncode}")
             failed += 1
