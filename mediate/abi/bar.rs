@@ -198,9 +198,39 @@ impl Fault<'_> {
 
     /// The access fails: a signal for the VMM, `EFAULT` in the kernel.
     pub(crate) const REFUSED: Mapped = Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_SIGBUS);
+
+    /// Nothing can be mapped now. Whoever needs the page comes again, if it can; else the
+    /// access fails.
+    pub(crate) const LATER: Mapped = Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_RETRY);
+
+    /// How the kernel is to go on, and whether the lock that it holds on the mapping is to be
+    /// released for that.
+    ///
+    /// KVM and those who map memory for a device fault a page in and then look what is there.
+    /// Should it be gone again they give up, and the guest with it
+    /// (`hva_to_pfn_remapped()` of `virt/kvm/kvm_main.c`), unless they were told to come
+    /// again: then they begin with the look. So they are told, once.
+    fn end(&self, mapped: Mapped) -> (Mapped, bool) {
+        // SAFETY: The fault is valid for the call of the handler.
+        let flags = unsafe { (*self.vmf).flags };
+        let is = |flag| flags & flag != 0;
+        let may_come_again = is(kernel_bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
+            && !is(kernel_bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT);
+        let looks = matches!(self.accessor(), Accessor::Kvm | Accessor::Remote)
+            && !is(kernel_bindings::fault_flag_FAULT_FLAG_TRIED);
+        match mapped {
+            Self::LATER if !may_come_again => (Self::REFUSED, false),
+            Self::LATER => (Self::LATER, true),
+            Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_NOPAGE) if may_come_again && looks => {
+                (Self::LATER, true)
+            }
+            other => (other, false),
+        }
+    }
 }
 
 /// What came of a fault.
+#[derive(Eq, PartialEq)]
 pub(crate) struct Mapped(kernel_bindings::vm_fault_t);
 
 impl<T: Operations> Device<T> {
@@ -216,9 +246,17 @@ impl<T: Operations> Device<T> {
     unsafe extern "C" fn fault(vmf: *mut kernel_bindings::vm_fault) -> kernel_bindings::vm_fault_t {
         // SAFETY: The fault is valid, with its vma.
         let vdev = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_private_data };
+        let handle = |this: &T, dev: &Core<'_>| {
+            let fault = Fault { vmf, dev };
+            fault.end(this.fault(&fault))
+        };
         // SAFETY: The core puts its device there, which is open while it is mapped.
-        let mapped =
-            unsafe { Self::with(vdev.cast(), |this, dev| this.fault(&Fault { vmf, dev })) };
+        let (mapped, release) = unsafe { Self::with(vdev.cast(), handle) };
+        if release {
+            // SAFETY: The mm holds the lock for the fault, and takes another when it comes
+            // again, which is what it is told.
+            unsafe { bindings::vfm_release_fault_lock(vmf) };
+        }
         mapped.0
     }
 

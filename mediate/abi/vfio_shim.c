@@ -135,6 +135,11 @@ bool vfm_is_mapped(const struct vfio_device *vdev, u64 start, u64 len)
 	return mapped;
 }
 
+void vfm_release_fault_lock(struct vm_fault *vmf)
+{
+	release_fault_lock(vmf);
+}
+
 void vfm_trace_state(const struct device *dev, u32 from, u32 to, int ret)
 {
 	trace_state(dev, from, to, ret);

@@ -12,6 +12,7 @@ struct pci_dev;
 struct vfio_device;
 struct vfio_migration_ops;
 struct vfio_pci_regops;
+struct vm_fault;
 
 resource_size_t vfm_resource_len(const struct pci_dev *pdev, int bar);
 resource_size_t vfm_resource_start(const struct pci_dev *pdev, u32 bar);
@@ -24,6 +25,8 @@ extern const struct vfio_pci_regops vfm_trap_regops;
 
 /* Whether anybody has mapped a part of the device's file. */
 bool vfm_is_mapped(const struct vfio_device *vdev, u64 start, u64 len);
+
+void vfm_release_fault_lock(struct vm_fault *vmf);
 
 /* Whether a device can keep a log itself: the kernel fills in a user's bitmap. */
 extern const bool vfm_has_iova_bitmap;

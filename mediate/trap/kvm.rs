@@ -88,8 +88,11 @@ const MAX_TRACKED: usize = 32;
 const PAUSE_US: i64 = 100;
 const SETTLE_PAUSES: u32 = 2000;
 
-/// After so long it is looked what was stored to a suspect page past us.
+/// After so long it is looked what was stored to a suspect page past us. A look that comes
+/// before KVM has mapped the page makes KVM begin anew, so each that finds nothing is
+/// followed by a longer pause, up to `MOST_RECHECK_MS`.
 const RECHECK_MS: Msecs = 2;
+const MOST_RECHECK_MS: Msecs = 64;
 
 /// So many looks must find that KVM has told us of stores before a page is not suspect any
 /// more. One is not enough: an emulation that began when the page was nobody's may end when it
@@ -155,6 +158,8 @@ struct Tracking {
     tracker: Arc<Tracker>,
     binding: Arc<Binding>,
     pages: KVec<TrackedPage>,
+    /// How long to wait for the next look at suspect pages.
+    pause: Msecs,
     /// Owns the trap, until it is off.
     recheck: Pin<KBox<Work<Recheck>>>,
 }
@@ -267,7 +272,7 @@ impl Trap {
         }
         if suspect {
             // If it comes before KVM has mapped the page, KVM asks again, and so do we.
-            tracking.recheck.schedule(RECHECK_MS);
+            tracking.recheck.schedule(tracking.pause);
         }
         Ok(())
     }
@@ -295,6 +300,7 @@ impl Trap {
     fn tell_strays(&self, binding: &Binding) {
         // Each register of each page once, as long as the guest goes on.
         let most = self.places().len().saturating_mul(MAX_TRACKED * 1024);
+        let mut mapped = false;
         for _ in 0..most {
             let stray = self.tracking.lock().as_ref().and_then(|tracking| {
                 let mut suspects = tracking.pages.iter().filter(|page| page.suspect > 0);
@@ -307,12 +313,19 @@ impl Trap {
                 break;
             };
             self.tell(binding, window, offset, &value.to_le_bytes());
+            mapped = true;
         }
         if let Some(tracking) = &mut *self.tracking.lock() {
             for page in tracking.pages.iter_mut().filter(|page| page.told) {
                 page.suspect = page.suspect.saturating_sub(1);
                 page.told = false;
+                mapped = true;
             }
+            tracking.pause = if mapped {
+                RECHECK_MS
+            } else {
+                tracking.pause.saturating_mul(2).min(MOST_RECHECK_MS)
+            };
         }
     }
 
@@ -423,6 +436,7 @@ impl Switch for Trap {
             tracker,
             binding: binding.clone(),
             pages,
+            pause: RECHECK_MS,
             recheck,
         });
         let memory = dev.write_memory();
@@ -522,7 +536,8 @@ impl Switch for Trap {
                 Accessor::User | Accessor::Remote => fsleep(Delta::from_micros(PAUSE_US)),
             }
         }
-        Fault::REFUSED
+        // The end of settling takes longer where processors are few: it waits for KVM, too.
+        Fault::LATER
     }
 
     fn show(&self, window: usize, offset: u64, value: u32) {

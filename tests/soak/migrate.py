@@ -33,14 +33,17 @@ class Journey:
         self.echo = self.stack.enter_context(Echo(self.stage.outside, self.guest, GUEST_IP))
         self.identity = link_identity(self.guest)
         self.counters = self.count()
+        # Journeys begin at the first place, whatever the number of the round.
+        self.steps = 0
 
     def count(self):
         base = f"/sys/class/net/{self.identity['netdev']}/statistics/"
         values = self.guest.run("cat " + " ".join(base + name for name in COUNTERS)).split()
         return dict(zip(COUNTERS, map(int, values)))
 
-    def step(self, n):
-        target = self.stage.guest(f"guest-{n + 1}", self.places[(n + 1) % 2], incoming=True).start()
+    def step(self):
+        self.steps += 1
+        target = self.stage.guest(f"guest-{self.steps}", self.places[self.steps % 2], incoming=True).start()
         try:
             move.migrate(self.guest, target)
         except BaseException:
@@ -62,11 +65,11 @@ class Journey:
 journey = None
 
 
-def round(host, n):
+def round(host, _n):
     global journey
     if journey is None:
         journey = Journey(host)
-    journey.step(n)
+    journey.step()
 
 
 def finish(_host):

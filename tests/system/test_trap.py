@@ -2,6 +2,8 @@
 """The trap of transport `kvm`, with unmodified QEMU and guest: it is there while a
 migration is under way, and at no other time."""
 
+from pathlib import Path
+
 import pytest
 
 from conftest import SRC, Host
@@ -55,6 +57,23 @@ def test_a_guest_restarts_its_nic_while_it_is_trapped(trapped):
         assert writes > 0 and pages > 0
     trapped.cancel()
     trapped.talk()
+
+
+def test_a_page_that_goes_while_kvm_looks_for_it_does_not_end_the_guest(trapped):
+    """KVM looks twice for a page, and has no second thoughts after the second time; but it
+    begins anew where the first look's fault says so. The module makes it slow between them."""
+    pci.insmod(pci.built(SRC, "tests/system/modules/test_slowfault.ko"))
+    try:
+        for _ in range(ROUNDS):
+            trapped.begin()
+            assert trapped.talk()[0] > 0
+            trapped.cancel()
+            assert trapped.talk()[0] == 0
+        delayed = int(Path("/sys/module/test_slowfault/parameters/delayed").read_text())
+    finally:
+        run("rmmod", "test_slowfault")
+    # Once for the shadow and once for the BAR, at least.
+    assert delayed >= 2 * ROUNDS
 
 
 def test_the_container_reports_what_was_written_and_no_more(trapped):
