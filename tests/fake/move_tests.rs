@@ -162,6 +162,23 @@ mod moves {
     }
 
     #[test]
+    fn a_reset_that_was_not_served_yet_is_older_than_what_is_put_down() {
+        let memories = [memory::Memory::new(), memory::Memory::new()];
+        let mut source = Rig::running(&memories[0], 1);
+        work(&source, 0);
+        let guest = source.vfs.states()[0].guest;
+        let (bytes, len) = save(&mut source, &mut Machine::new(0));
+        let mut there = Rig::with_vfs(&memories[1], 2);
+        there.fake.vf_reset(1);
+        let mut machine = Machine::new(1);
+        assert_eq!(load(&mut there, &mut machine, &bytes[..len]), Ok(()));
+        there.serve();
+        assert_eq!(go_on(&mut there, &mut machine), Ok(Resumed::FromElsewhere));
+        there.serve();
+        assert!(there.vfs.states()[1].guest == guest);
+    }
+
+    #[test]
     fn counters_go_on() {
         let memories = [memory::Memory::new(), memory::Memory::new()];
         let mut source = Rig::running(&memories[0], 1);

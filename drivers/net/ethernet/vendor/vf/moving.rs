@@ -106,6 +106,10 @@ impl Vfs {
         brought: &Mailbox,
         now: u64,
     ) -> Result<Result<(), Denial>> {
+        if mailbox::pending(io).resets & mailbox::bit(vf)? != 0 {
+            // It was reset before it is put down: not to be noticed after that.
+            self.function_reset(io, vf)?;
+        }
         let (states, pf) = self.parts();
         if let Err(denial) = install::install(states, pf, vf, guest) {
             return Ok(Err(denial));

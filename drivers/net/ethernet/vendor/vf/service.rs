@@ -190,7 +190,7 @@ impl Vfs {
     }
 
     /// The function was reset, by its driver or by the bus.
-    fn function_reset<'a, I: Registers<'a>>(&mut self, io: I, vf: usize) -> Result {
+    pub(super) fn function_reset<'a, I: Registers<'a>>(&mut self, io: I, vf: usize) -> Result {
         mailbox::clear_reset(io, vf)?;
         if let Some(state) = self.states_mut().get_mut(vf) {
             state.function_reset();
