@@ -2,7 +2,7 @@
 /*
  * Makes the emulated AMD processor of the rig's host as good as a real one.
  *
- * When QEMU's TCG has delivered an exception to a nested guest it takes the valid bit out
+ * First: when QEMU's TCG has delivered an exception to a nested guest it takes the valid bit out
  * of the VMCB's EVENTINJ and leaves the type there (do_interrupt_all() of
  * target/i386/tcg/seg_helper.c), and the next exit copies both to EXITINTINFO. KVM's
  * svm_check_emulate_instruction() looks at the type alone. So a guest that takes a page
@@ -11,11 +11,19 @@
  *
  * Where that function refuses an instruction though no event is valid, it is made to
  * allow it. `spared` counts.
+ *
+ * Second: helper_vmrun() delivers the interrupt of EVENTINJ and leaves its vector where
+ * QEMU's loop looks for exceptions. Should the loop be asked to come out before an exit or
+ * an exception resets that, the interrupt is delivered again, wherever the guest is: in the
+ * midst of writing the clock, or with a lock that the handler takes. So an entry with an
+ * interrupt is one of those that KVM has end at once: it is left before the handler's first
+ * instruction. `left` counts.
  */
 #include <linux/atomic.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
+#include <asm/svm.h>
 
 /* EXITINTINFO, AMD64 APM volume 2, section 15.7.2 */
 #define EXITINTINFO_VALID BIT(31)
@@ -66,16 +74,44 @@ static struct kretprobe refusal = {
 	.maxactive = 64,
 };
 
-static int get_spared(char *buffer, const struct kernel_param *param)
+static atomic_t left = ATOMIC_INIT(0);
+
+/* struct vcpu_svm of arch/x86/kvm/svm/svm.h begins with these two. */
+struct vcpu_head {
+	struct kvm_vcpu vcpu;
+	struct vmcb *vmcb;
+};
+
+/* svm_vcpu_run(vcpu, run_flags) */
+static int enters(struct kprobe *probe, struct pt_regs *regs)
 {
-	return sysfs_emit(buffer, "%d\n", atomic_read(&spared));
+	struct vcpu_head *head = (struct vcpu_head *)regs_get_kernel_argument(regs, 0);
+	u32 event = head->vmcb->control.event_inj;
+
+	if (event & SVM_EVTINJ_VALID && (event & SVM_EVTINJ_TYPE_MASK) == SVM_EVTINJ_TYPE_INTR) {
+		regs->si |= KVM_RUN_FORCE_IMMEDIATE_EXIT;
+		atomic_inc(&left);
+	}
+	return 0;
 }
 
-static const struct kernel_param_ops spared_ops = {
-	.get = get_spared,
+static struct kprobe run = {
+	.symbol_name = "svm_vcpu_run",
+	.pre_handler = enters,
 };
-module_param_cb(spared, &spared_ops, NULL, 0444);
+
+static int get_count(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%d\n", atomic_read((atomic_t *)param->arg));
+}
+
+static const struct kernel_param_ops count_ops = {
+	.get = get_count,
+};
+module_param_cb(spared, &count_ops, &spared, 0444);
 MODULE_PARM_DESC(spared, "how many refusals without an event were none");
+module_param_cb(left, &count_ops, &left, 0444);
+MODULE_PARM_DESC(left, "how many entries with an interrupt were left at once");
 
 static int __init test_svm_init(void)
 {
@@ -86,13 +122,21 @@ static int __init test_svm_init(void)
 		return ret;
 	exit_info = (exit_info_fn)named.addr;
 	unregister_kprobe(&named);
-	return register_kretprobe(&refusal);
+	ret = register_kretprobe(&refusal);
+	if (ret)
+		return ret;
+	ret = register_kprobe(&run);
+	if (ret)
+		unregister_kretprobe(&refusal);
+	return ret;
 }
 
 static void __exit test_svm_exit(void)
 {
+	unregister_kprobe(&run);
 	unregister_kretprobe(&refusal);
-	pr_info("test_svm: %d refusals were none, %d not looked at\n", atomic_read(&spared), refusal.nmissed);
+	pr_info("test_svm: %d refusals were none, %d not looked at; %d entries left at once, %lu not\n",
+		atomic_read(&spared), refusal.nmissed, atomic_read(&left), run.nmissed);
 }
 
 module_init(test_svm_init);

@@ -194,6 +194,8 @@ class Guest:
         """(status, output) of a one-line shell command in the guest."""
         try:
             return self.agent.receive(self.agent.send(command), timeout)
+        except (GuestError, BrokenPipeError) as error:
+            self.explain(error)
         except TimeoutError as error:
             self.check_alive()
             state = {name: self.qmp.command(name) for name in ("query-status", "query-chardev", "query-cpus-fast")}
