@@ -7,7 +7,8 @@
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
-#include <linux/module.h>
+
+#include "count.h"
 
 static uint delay_ms = 20;
 module_param(delay_ms, uint, 0444);
@@ -29,15 +30,7 @@ static struct kretprobe fixup = {
 	.maxactive = 64,
 };
 
-static int get_delayed(char *buffer, const struct kernel_param *param)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&delayed));
-}
-
-static const struct kernel_param_ops delayed_ops = {
-	.get = get_delayed,
-};
-module_param_cb(delayed, &delayed_ops, NULL, 0444);
+module_param_cb(delayed, &count_ops, &delayed, 0444);
 MODULE_PARM_DESC(delayed, "how many faults took so long");
 
 static int __init test_slowfault_init(void)

@@ -2,8 +2,8 @@
 /*
  * Makes the emulated AMD processor of the rig's host as good as a real one.
  *
- * First: when QEMU's TCG has delivered an exception to a nested guest it takes the valid bit out
- * of the VMCB's EVENTINJ and leaves the type there (do_interrupt_all() of
+ * First: when QEMU's TCG has delivered an exception to a nested guest it takes the valid
+ * bit out of the VMCB's EVENTINJ and leaves the type there (do_interrupt_all() of
  * target/i386/tcg/seg_helper.c), and the next exit copies both to EXITINTINFO. KVM's
  * svm_check_emulate_instruction() looks at the type alone. So a guest that takes a page
  * fault and then writes where KVM emulates, with no exit in between, is ended with "KVM
@@ -19,11 +19,11 @@
  * interrupt is one of those that KVM has end at once: it is left before the handler's first
  * instruction. `left` counts.
  */
-#include <linux/atomic.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
-#include <linux/module.h>
 #include <asm/svm.h>
+
+#include "count.h"
 
 /* EXITINTINFO, AMD64 APM volume 2, section 15.7.2 */
 #define EXITINTINFO_VALID BIT(31)
@@ -100,14 +100,6 @@ static struct kprobe run = {
 	.pre_handler = enters,
 };
 
-static int get_count(char *buffer, const struct kernel_param *param)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read((atomic_t *)param->arg));
-}
-
-static const struct kernel_param_ops count_ops = {
-	.get = get_count,
-};
 module_param_cb(spared, &count_ops, &spared, 0444);
 MODULE_PARM_DESC(spared, "how many refusals without an event were none");
 module_param_cb(left, &count_ops, &left, 0444);
