@@ -157,15 +157,19 @@ impl Fault<'_> {
         self.place().address & kernel::page::PAGE_MASK
     }
 
+    /// Whether the fault has a flag of `enum fault_flag`.
+    fn is(&self, flag: kernel_bindings::fault_flag) -> bool {
+        // SAFETY: The fault is valid for the call of the handler.
+        unsafe { (*self.vmf).flags & flag != 0 }
+    }
+
     /// Who needs the page.
     pub(crate) fn accessor(&self) -> Accessor {
-        // SAFETY: As above.
-        let flags = unsafe { (*self.vmf).flags };
-        if flags & kernel_bindings::fault_flag_FAULT_FLAG_USER != 0 {
+        if self.is(kernel_bindings::fault_flag_FAULT_FLAG_USER) {
             Accessor::User
-        } else if flags & kernel_bindings::fault_flag_FAULT_FLAG_REMOTE != 0 {
+        } else if self.is(kernel_bindings::fault_flag_FAULT_FLAG_REMOTE) {
             Accessor::Remote
-        } else if flags & kernel_bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE != 0 {
+        } else if self.is(kernel_bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE) {
             // What KVM asks for by fixup_user_fault() cannot be interrupted.
             Accessor::Copy
         } else {
@@ -199,32 +203,28 @@ impl Fault<'_> {
     /// The access fails: a signal for the VMM, `EFAULT` in the kernel.
     pub(crate) const REFUSED: Mapped = Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_SIGBUS);
 
+    /// The page is mapped.
+    const MAPPED: Mapped = Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_NOPAGE);
+
     /// Nothing can be mapped now. Whoever needs the page comes again, if it can; else the
     /// access fails.
     pub(crate) const LATER: Mapped = Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_RETRY);
 
-    /// How the kernel is to go on, and whether the lock that it holds on the mapping is to be
-    /// released for that.
+    /// How the kernel is to go on.
     ///
     /// KVM and those who map memory for a device fault a page in and then look what is there.
     /// Should it be gone again they give up, and the guest with it
     /// (`hva_to_pfn_remapped()` of `virt/kvm/kvm_main.c`), unless they were told to come
     /// again: then they begin with the look. So they are told, once.
-    fn end(&self, mapped: Mapped) -> (Mapped, bool) {
-        // SAFETY: The fault is valid for the call of the handler.
-        let flags = unsafe { (*self.vmf).flags };
-        let is = |flag| flags & flag != 0;
-        let may_come_again = is(kernel_bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
-            && !is(kernel_bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT);
+    fn end(&self, mapped: Mapped) -> Mapped {
+        let may_come_again = self.is(kernel_bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
+            && !self.is(kernel_bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT);
         let looks = matches!(self.accessor(), Accessor::Kvm | Accessor::Remote)
-            && !is(kernel_bindings::fault_flag_FAULT_FLAG_TRIED);
+            && !self.is(kernel_bindings::fault_flag_FAULT_FLAG_TRIED);
         match mapped {
-            Self::LATER if !may_come_again => (Self::REFUSED, false),
-            Self::LATER => (Self::LATER, true),
-            Mapped(kernel_bindings::vm_fault_reason_VM_FAULT_NOPAGE) if may_come_again && looks => {
-                (Self::LATER, true)
-            }
-            other => (other, false),
+            Self::LATER if !may_come_again => Self::REFUSED,
+            Self::MAPPED if may_come_again && looks => Self::LATER,
+            other => other,
         }
     }
 }
@@ -251,10 +251,10 @@ impl<T: Operations> Device<T> {
             fault.end(this.fault(&fault))
         };
         // SAFETY: The core puts its device there, which is open while it is mapped.
-        let (mapped, release) = unsafe { Self::with(vdev.cast(), handle) };
-        if release {
-            // SAFETY: The mm holds the lock for the fault, and takes another when it comes
-            // again, which is what it is told.
+        let mapped = unsafe { Self::with(vdev.cast(), handle) };
+        if mapped == Fault::LATER {
+            // SAFETY: The mm holds the lock on the mapping for the fault, and takes it anew
+            // when it comes again, which is what it is told.
             unsafe { bindings::vfm_release_fault_lock(vmf) };
         }
         mapped.0
