@@ -36,8 +36,7 @@ POSTCOPY_SEEDS = "6"
 # What pytest, the soak, the demo, the rig and KUnit say of a failure: at the end of a long log it is found.
 FAILURE = re.compile("|".join((
     r"^(?:FAILED|ERROR) tests/\S+.*", r"^round \d+ failed:$", r"^[\w.]*(?:Error|Exception|Refused): .+", r"^memory is lost: .+",
-    r"^\[ *[\d.]+ s\] failed: .+", r"^rig: the kernel's log .+\n.+",
-    r"^rig: (?!CMD|last lines|the kernel's log).+", r"^FAIL .+")), re.M)
+    r"^\[ *[\d.]+ s\] failed: .+", r"^rig: (?!CMD|last lines)(?:.+ holds faults:\n)?.+", r"^FAIL .+")), re.M)
 MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
