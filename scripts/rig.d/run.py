@@ -21,7 +21,9 @@ SRC = Path(__file__).resolve().parents[2]
 PARTS = Path(__file__).resolve().parent
 CACHE = Path(os.environ["MEDIATE_CACHE"])
 
-EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 99, 124, 125
+EXIT_PROCESSOR, EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 98, 99, 124, 125
+# What tests/system/modules/test_svm.c says of an emulated processor.
+LOST_A_GUEST = b"test_svm: the emulated processor has taken a guest for its host"
 POWER_OFF_SECONDS = 60
 # After an oops the machine often hangs; no test needs longer to notice.
 OOPS_SECONDS = 30
@@ -203,6 +205,9 @@ def judge(options, output, trouble, problems, console):
         return EXIT_FAULTS
     if code != 0 and not trouble:
         say(f"CMD ended with status {code}; kernel log: {console}")
+    if code != 0 and not faults and LOST_A_GUEST in console.read_bytes():
+        say("the emulated processor lost a guest: that may be all")
+        return EXIT_PROCESSOR
     return code
 
 

@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
-from rigtest import pci
+from rigtest import emulated, pci
 from rigtest.net import peers
 
 SRC = Path(__file__).resolve().parents[2]
@@ -22,6 +23,25 @@ MEDIATOR = "vfio_pci_mediate"
 def pytest_configure():
     if "MEDIATE_IN_RIG" not in os.environ:
         pytest.exit("these tests run inside the rig: make system", returncode=2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """A test that failed while the emulated processor took a guest for its host runs once more,
+    with nothing left of the first time: that guest was lost, whatever the test did."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    mixed = emulated.mixed()
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports) and emulated.mixed() > mixed:
+        first = next(report for report in reports if report.failed)
+        print(f"\n{item.nodeid}: runs once more, the emulated processor lost a guest:\n{first.longreprtext}", flush=True)
+        item.session._setupstate.teardown_exact(None)
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 class Host:

@@ -88,3 +88,11 @@ def test_a_suite_can_be_named_alone():
     assert [each.name for each in main.flat(main.suites("hang"))] == ["hang"]
     with pytest.raises(SystemExit, match="no part or suite nothing"):
         main.suites("nothing")
+
+
+@pytest.mark.parametrize("status, seconds, runs", [(main.LOST_A_GUEST, 1000, 2), (main.LOST_A_GUEST, 0, 1), (1, 1000, 1)])
+def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(tmp_path, monkeypatch, status, seconds, runs):
+    monkeypatch.setattr(main, "SHORT_SECONDS", seconds)
+    code = (f"import pathlib; path = pathlib.Path({str(tmp_path / 'ran')!r}); before = path.exists(); path.touch()\n"
+            f"print('x: 1 passed, 0 failed' if before else 'x: 0 passed, 1 failed'); raise SystemExit(0 if before else {status})")
+    assert main.Suite("one", [sys.executable, "-c", code], COUNT).run() == ((1, 0) if runs == 2 else (0, 1))

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import emulated
 from .pci import wait_for
 from .qmp import Qmp
 
@@ -21,6 +22,10 @@ QEMU = "qemu-system-x86_64"
 # With it the first exit of an interrupt's handler is at its start. Until there is one, TCG may
 # deliver the interrupt a second time, wherever the guest is (Documentation/rig.rst).
 CPU = "max,kvm-pv-eoi=off"
+# In what "info registers" says.
+PLACE = re.compile(r"(RIP=\w+).*(CPL=\d).*(HLT=\d)")
+# Of the console, in the first line of an error.
+LAST_WORDS = 80
 # A guest in a host that is emulated on a busy machine.
 PATIENCE_SECONDS = 240
 
@@ -104,9 +109,12 @@ class Guest:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.console_log = self.folder / "console.log"
         self.qemu_log = self.folder / "qemu.log"
+        self.qmp_socket = self.folder / "qmp"
         self.agent = Agent(self.folder / "agent")
         self.qmp = None
         self.process = None
+        # What happens to it from then on is the tests' matter.
+        self._was_up = incoming is not None
         kernel, initrd = guest_files()
         words = f"console=ttyS0 quiet panic=-1 mitigations=off {f'vf.ip={ip}' if ip else ''} {append}"
         self.command = [
@@ -114,7 +122,7 @@ class Guest:
             "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(kernel), "-initrd", str(initrd), "-append", " ".join(words.split()),
             "-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console",
-            "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
+            "-qmp", f"unix:{self.qmp_socket},server=on,wait=off",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={self.folder}/agent,server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=rig.agent",
@@ -133,13 +141,13 @@ class Guest:
 
         def ready():
             self.check_alive()
-            return (self.folder / "qmp").exists()
+            return self.qmp_socket.exists()
         wait_for(ready, 60, f"{self.name}: QMP socket")
         for _ in range(50):
             # The socket's file is there a moment before QEMU listens; and
             # QEMU may end when it looks at its devices.
             try:
-                self.qmp = Qmp(self.folder / "qmp")
+                self.qmp = Qmp(self.qmp_socket)
                 return self
             except ConnectionError:
                 time.sleep(0.1)
@@ -159,6 +167,18 @@ class Guest:
             raise error from None
         self.check_alive()
 
+    def silent(self, what):
+        """The error that the guest says nothing, with all that tells whether it waits for an
+        interrupt that never comes or runs somewhere; where it was twice in the first line."""
+        self.check_alive()
+        state = {name: self.qmp.command(name) for name in ("query-status", "query-chardev", "query-cpus-fast")}
+        seen = [self.qmp.command("human-monitor-command", command_line=f"info {what}")
+                for what in ("registers", "lapic", "registers")]
+        places = [" ".join(found[0]) if (found := PLACE.findall(text)) else "?" for text in (seen[0], seen[2])]
+        console = self.console_tail()
+        return GuestError("\n".join([f"{what}; at {places[0]}, then {places[1]}; console: {console[-LAST_WORDS:]!r}",
+                                     str(state), *seen, self.qemu_log.read_text(), console]))
+
     def console_tail(self, lines=15):
         try:
             text = self.console_log.read_text(errors="replace")
@@ -167,22 +187,41 @@ class Guest:
         return "\n".join(text.splitlines()[-lines:])
 
     def wait_console(self, text, timeout=120):
+        mixed = emulated.mixed()
+
         def seen():
             self.check_alive()
+            if emulated.mixed() != mixed:
+                raise GuestError(f"{self.name}: the emulated processor has taken a guest for its host")
             return text in self.console_log.read_text(errors="replace")
         try:
             wait_for(seen, timeout, f"{self.name}: {text!r} on the console", 0.1)
         except TimeoutError as error:
-            raise GuestError(f"{error}\n{self.qemu_log.read_text()}\n{self.console_tail()}") from None
+            raise self.silent(error) from None
 
     def wait_up(self, timeout=PATIENCE_SECONDS):
-        """Until the agent answers and, with an address, the VF has a carrier."""
+        """Until the agent answers and, with an address, the VF has a carrier. Where the processor
+        is emulated a guest that does not come up gets a second chance, and is told of: the
+        processor loses some (Documentation/rig.rst)."""
+        try:
+            self._wait_up(timeout)
+        except (GuestError, TimeoutError) as error:
+            if self._was_up or not emulated.here():
+                raise
+            print(f"{self.name}: starts a second time: {error}", flush=True)
+            self.kill()
+            self.qmp_socket.unlink(missing_ok=True)
+            self.start()
+            self._wait_up(timeout)
+        self._was_up = True
+        return self
+
+    def _wait_up(self, timeout):
         self.wait_console("guest: agent on", timeout)
         self.run("true", timeout=timeout)
         if self.ip:
             self.run(f"for i in $(seq {timeout * 5}); do grep -q 1 /sys/class/net/{self.vf_netdev}/carrier && exit;"
                      " sleep 0.2; done; exit 1", timeout=timeout + 5)
-        return self
 
     @property
     def vf_netdev(self):
@@ -197,13 +236,7 @@ class Guest:
         except (GuestError, BrokenPipeError) as error:
             self.explain(error)
         except TimeoutError as error:
-            self.check_alive()
-            state = {name: self.qmp.command(name) for name in ("query-status", "query-chardev", "query-cpus-fast")}
-            # Whether it waits for a timer that never comes, and where it is.
-            seen = [self.qmp.command("human-monitor-command", command_line=f"info {what}")
-                    for what in ("lapic", "registers", "registers")]
-            raise GuestError("\n".join([f"{self.name}: {command!r}: {error}", str(state), *seen, self.qemu_log.read_text(),
-                                        self.console_tail()])) from None
+            raise self.silent(f"{self.name}: {command!r}: {error}") from None
 
     def run(self, command, timeout=PATIENCE_SECONDS):
         """Output of a one-line shell command in the guest; its failure raises."""
