@@ -24,6 +24,7 @@ CACHE = Path(os.environ["MEDIATE_CACHE"])
 EXIT_PROCESSOR, EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 98, 99, 124, 125
 # What tests/system/modules/test_svm.c says of an emulated processor.
 LOST_A_GUEST = b"test_svm: the emulated processor has taken a guest for its host"
+HAS_GUESTS = b"kvm_amd: Nested Paging enabled"
 POWER_OFF_SECONDS = 60
 # After an oops the machine often hangs; no test needs longer to notice.
 OOPS_SECONDS = 30
@@ -186,6 +187,12 @@ def log_path(options):
     return folder / f"{stamp}-{options.kernel}-{os.urandom(2).hex()}.log"
 
 
+def processor_failed(log, died):
+    """Whether QEMU's SVM is the likely cause (Documentation/rig.rst): it has lost a guest, or the
+    machine ended without a word after guests could run."""
+    return LOST_A_GUEST in log or (died and HAS_GUESTS in log)
+
+
 def judge(options, output, trouble, problems, console):
     expect = ["--expect", options.expect] if options.expect else []
     checked = subprocess.run([SRC / "scripts/logcheck", *expect, console], stdout=subprocess.PIPE, text=True)
@@ -205,8 +212,8 @@ def judge(options, output, trouble, problems, console):
         return EXIT_FAULTS
     if code != 0 and not trouble:
         say(f"CMD ended with status {code}; kernel log: {console}")
-    if code != 0 and not faults and LOST_A_GUEST in console.read_bytes():
-        say("the emulated processor lost a guest: that may be all")
+    if code != 0 and not faults and processor_failed(console.read_bytes(), code == EXIT_DEAD and output.status is None):
+        say("the emulated processor lost a guest, or its host: that may be all")
         return EXIT_PROCESSOR
     return code
 

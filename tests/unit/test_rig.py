@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/rig.d/run.py: when the emulated processor is to blame."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def rig(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDIATE_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(SRC / "scripts/rig.d"), *sys.path])
+    spec = importlib.util.spec_from_file_location("rig_run", SRC / "scripts/rig.d/run.py")
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    return run
+
+
+@pytest.mark.parametrize("guests, lost, died, blamed", [
+    (True, True, False, True), (True, False, True, True), (True, False, False, False), (False, False, True, False)])
+def test_the_processor_is_blamed_for_lost_guests_and_silent_ends_alone(rig, guests, lost, died, blamed):
+    log = b"".join(line + b"\n" for line, there in ((rig.HAS_GUESTS, guests), (rig.LOST_A_GUEST, lost)) if there)
+    assert rig.processor_failed(log, died) == blamed
+
+
+def test_the_line_is_the_one_that_the_module_prints(rig):
+    assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
