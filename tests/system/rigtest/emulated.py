@@ -3,14 +3,21 @@
 
 from pathlib import Path
 
-PARAMETERS = Path("/sys/module/test_svm/parameters")
+from . import pci
+
+MODULE = "test_svm"
 
 
 def here():
     """Whether guests run on a processor that QEMU emulates."""
-    return PARAMETERS.exists()
+    return pci.loaded(MODULE)
+
+
+def count(name):
+    """What the module, which is loaded, has counted under a name."""
+    return int(Path("/sys/module", MODULE, "parameters", name).read_text())
 
 
 def mixed():
     """How often it has taken a guest for its host so far: that guest is lost."""
-    return int((PARAMETERS / "mixed").read_text()) if here() else 0
+    return count("mixed") if here() else 0
