@@ -32,9 +32,9 @@ def pytest_runtest_protocol(item, nextitem):
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     mixed = emulated.mixed()
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports) and emulated.mixed() > mixed:
-        first = next(report for report in reports if report.failed)
-        print(f"\n{item.nodeid}: runs once more, the emulated processor lost a guest:\n{first.longreprtext}", flush=True)
+    failed = next((report for report in reports if report.failed), None)
+    if failed and emulated.mixed() > mixed:
+        print(f"\n{item.nodeid}: runs once more, the emulated processor lost a guest:\n{failed.longreprtext}", flush=True)
         item.session._setupstate.teardown_exact(None)
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)

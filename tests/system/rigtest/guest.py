@@ -136,6 +136,8 @@ class Guest:
         self.command += extra
 
     def start(self):
+        # An earlier QEMU's; the new one's is to be waited for.
+        self.qmp_socket.unlink(missing_ok=True)
         with open(self.qemu_log, "wb") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -210,7 +212,6 @@ class Guest:
                 raise
             print(f"{self.name}: starts a second time: {error}", flush=True)
             self.kill()
-            self.qmp_socket.unlink(missing_ok=True)
             self.start()
             self._wait_up(timeout)
         self._was_up = True
