@@ -37,8 +37,9 @@ POSTCOPY_SEEDS = "6"
 FAILURE = re.compile("|".join((
     r"^(?:FAILED|ERROR) tests/\S+.*", r"^round \d+ failed:$", r"^[\w.]*(?:Error|Exception|Refused): .+", r"^memory is lost: .+",
     r"^\[ *[\d.]+ s\] failed: .+", r"^rig: (?!CMD|last lines)(?:.+ holds faults:\n)?.+", r"^FAIL .+")), re.M)
-# The status of scripts/rig where the processor that it emulates lost a guest (Documentation/rig.rst).
-LOST_A_GUEST, SHORT_SECONDS = 98, 900
+# The status of scripts/rig where the processor that it emulates lost a guest (Documentation/rig.rst),
+# and how long a suite may have taken that runs once more for it.
+EXIT_PROCESSOR, SHORT_SECONDS = 98, 900
 MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
@@ -61,7 +62,7 @@ class Suite:
         rig's emulated processor lost a guest runs once more."""
         start = time.monotonic()
         passed, failed, status = self.run_once(prefix)
-        if failed and status == LOST_A_GUEST and time.monotonic() - start < SHORT_SECONDS:
+        if failed and status == EXIT_PROCESSOR and time.monotonic() - start < SHORT_SECONDS:
             print(f"{self.name}: runs once more, the emulated processor lost a guest", flush=True)
             passed, failed, _ = self.run_once(prefix)
         return passed, failed

@@ -29,3 +29,7 @@ def test_the_processor_is_blamed_for_lost_guests_and_silent_ends_alone(rig, gues
 
 def test_the_line_is_the_one_that_the_module_prints(rig):
     assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
+
+
+def test_the_status_is_the_one_that_suites_run_once_more_for(rig):
+    assert f"EXIT_PROCESSOR, SHORT_SECONDS = {rig.EXIT_PROCESSOR}, " in (SRC / "scripts/test.d/main.py").read_text()

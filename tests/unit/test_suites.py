@@ -90,7 +90,7 @@ def test_a_suite_can_be_named_alone():
         main.suites("nothing")
 
 
-@pytest.mark.parametrize("status, seconds, runs", [(main.LOST_A_GUEST, 1000, 2), (main.LOST_A_GUEST, 0, 1), (1, 1000, 1)])
+@pytest.mark.parametrize("status, seconds, runs", [(main.EXIT_PROCESSOR, 1000, 2), (main.EXIT_PROCESSOR, 0, 1), (1, 1000, 1)])
 def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(tmp_path, monkeypatch, status, seconds, runs):
     monkeypatch.setattr(main, "SHORT_SECONDS", seconds)
     code = (f"import pathlib; path = pathlib.Path({str(tmp_path / 'ran')!r}); before = path.exists(); path.touch()\n"
