@@ -107,7 +107,7 @@ static struct kprobe run = {
 
 static atomic_t mixed = ATOMIC_INIT(0);
 
-/* svm_complete_interrupts(vcpu) is the first function after each exit. */
+/* svm_complete_interrupts(vcpu), which comes after each exit */
 static int exits(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct vcpu_head *head = (struct vcpu_head *)regs_get_kernel_argument(regs, 0);

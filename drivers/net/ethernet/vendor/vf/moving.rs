@@ -97,7 +97,8 @@ impl Vfs {
 
     /// Gives VF `vf`, which is stopped, what the guest had set elsewhere, and the
     /// mailbox as it was there. `Err` inside if its mailbox would not grant it; nothing
-    /// has changed then, but that a reset from before was served. Errors: `EINVAL` if there is no such VF.
+    /// has changed then, but that a reset from before was served. Errors: `EINVAL` if there
+    /// is no such VF.
     pub(crate) fn put_down<'a, I: Registers<'a>>(
         &mut self,
         io: I,
