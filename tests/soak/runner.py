@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
 times, and `finish(host)`, if it has that, before what it left is cleaned up;
-`report()`, if it has that, tells of all rounds at the end.
+`report()`, if it has that, tells of all rounds at the end. A round that failed while
+the emulated processor lost a guest (Documentation/rig.rst) runs once more, and is counted.
 Writes build/soak/PART.json and exits non-zero on any failed round. With FAULTS=1 the
 modules are those that do wrong, and the file is build/soak/PART-faults.json."""
 
@@ -16,6 +17,8 @@ from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/soak"), str(SRC / "tests/system")]
+
+from rigtest import emulated  # noqa: E402
 
 PROGRESS_SECONDS = 30
 # What the kernel may hold more of after the last round than after the first one:
@@ -50,6 +53,29 @@ def finished(part, host):
     return 0
 
 
+def attempt(part, host, n):
+    """Run round n; answers how many failures it showed."""
+    try:
+        part.round(host, n)
+    except Exception:
+        print(f"round {n} failed:\n{traceback.format_exc()}", flush=True)
+        failures = 1 + finished(part, host)
+        host.clean()
+        return failures
+    return 0
+
+
+def run_round(part, host, n):
+    """Run round n, once more if a guest was lost that the part could not have kept;
+    answers how many failures there are, and whether it ran again."""
+    mixed = emulated.mixed()
+    failures = attempt(part, host, n)
+    if not failures or emulated.mixed() == mixed:
+        return failures, False
+    print(f"round {n}: runs once more, the emulated processor lost a guest", flush=True)
+    return attempt(part, host, n), True
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("part")
@@ -65,15 +91,10 @@ def main():
     host.clean()
     rounds = options.rounds or part.ROUNDS
     start = shown = time.monotonic()
-    failures = growth = first = 0
+    failures = repeated = growth = first = 0
     for n in range(options.first, options.first + rounds):
-        try:
-            part.round(host, n)
-        except Exception:
-            failures += 1
-            print(f"round {n} failed:\n{traceback.format_exc()}", flush=True)
-            failures += finished(part, host)
-            host.clean()
+        failed, again = run_round(part, host, n)
+        failures, repeated = failures + failed, repeated + again
         done = n + 1 - options.first
         if done == 1:
             first = kernel_bytes()
@@ -87,8 +108,8 @@ def main():
     if growth > MOST_GROWTH:
         failures += 1
         print(f"memory is lost: {growth} bytes", flush=True)
-    result = {"part": options.part, "first": options.first, "rounds": rounds, "failures": failures, "growth": growth,
-              "seconds": round(time.monotonic() - start, 1),
+    result = {"part": options.part, "first": options.first, "rounds": rounds, "failures": failures, "repeated": repeated,
+              "growth": growth, "seconds": round(time.monotonic() - start, 1),
               "kernel": options.kernel, "commit": options.commit, "passed": failures == 0}
     name = options.part + ("-faults" if os.environ.get("FAULTS") == "1" else "")
     out = SRC / "build/soak" / f"{name}.json"

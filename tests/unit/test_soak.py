@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+"""tests/soak/runner.py: a round is tried again for the emulated processor's sake alone."""
+
+import importlib.util
+import types
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    spec = importlib.util.spec_from_file_location("soak_runner", SRC / "tests/soak/runner.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    lost = []
+    monkeypatch.setattr(module.emulated, "mixed", lambda: len(lost))
+    module.lost = lost
+    return module
+
+
+@pytest.mark.parametrize("fails, loses, expected, runs", [
+    ([], [], (0, False), 1),
+    ([1], [], (1, False), 1),
+    ([1], [1], (0, True), 2),
+    ([1, 2], [1], (1, True), 2),
+    # It went well, whatever became of a guest.
+    ([], [1], (0, False), 1),
+])
+def test_a_round_that_lost_a_guest_runs_once_more(runner, fails, loses, expected, runs):
+    seen = []
+
+    def one(_host, n):
+        seen.append(n)
+        if len(seen) in loses:
+            runner.lost.append(n)
+        assert len(seen) not in fails
+
+    part, host = types.SimpleNamespace(round=one), types.SimpleNamespace(clean=lambda: None)
+    assert runner.run_round(part, host, 7) == expected
+    assert seen == [7] * runs
