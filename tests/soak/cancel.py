@@ -42,6 +42,9 @@ MEMORY = 160
 
 def cancel(held):
     held.source.qmp.command("migrate_cancel")
+    if held.phase == SETUP:
+        # QEMU's connect() blocks, and is not broken off: it says `cancelling` until it ends.
+        held.relay.close()
     assert held.ended() == "cancelled"
     return HERE
 
@@ -103,8 +106,10 @@ def after_a_reset(happens):
 
 
 def reboot(held):
-    # The guests' QEMU is told to end instead.
-    held.source.qmp.command("set-action", reboot="reset")
+    # The guests' QEMU is told to end instead; the target's, too, as the BIOS, once it finds
+    # that it has run before, asks for another reset, and may have moved by then.
+    for side in (held.source, held.target):
+        side.qmp.command("set-action", reboot="reset")
     held.source.qmp.command("system_reset")
 
 
