@@ -117,6 +117,53 @@ mod levels {
         assert!(rig.fake.receive(1));
     }
 
+    /// Vectors that are raised when VF 0 goes on.
+    fn raised(rig: &mut Rig<'_>, before: impl FnOnce(&mut Rig<'_>)) -> u32 {
+        let mut machine = Machine::new(0);
+        assert_eq!(machine.quiesce(&rig.world(), Level::Quiet), Ok(()));
+        before(rig);
+        rig.fake.queues.raised.set(0);
+        assert_eq!(machine.resume(&rig.world()), Ok(Resumed::Here));
+        rig.serve();
+        rig.fake.queues.raised.get() >> 22
+    }
+
+    #[test]
+    fn the_mailbox_s_vector_is_raised_if_there_is_something_in_it() {
+        let (memory, ram) = (memory::Memory::new(), memory::Memory::new());
+        let mut rig = Rig::running(&memory, 1);
+        rig.fake.queues.set_ram(ram.cells());
+        open(&rig, 0);
+        // igbvf's vectors: transmit, receive, mailbox.
+        rig.fake.put(VTIVAR, 0x8081);
+        rig.fake.put(VTIVAR + 0x20, 0x82);
+        assert_eq!(raised(&mut rig, |_| ()), 0b011);
+        let down = PfLink::default();
+        let link = |rig: &mut Rig<'_>, to| {
+            assert_eq!(rig.vfs.set_link(rig.fake.bar(), to, rig.now), Ok(()))
+        };
+        // Said and not read; then read, but the link is down.
+        assert_eq!(raised(&mut rig, |rig| link(rig, down)), 0b111);
+        assert!(rig.fake.vf_receive::<1>(0).is_some());
+        rig.serve();
+        assert_eq!(raised(&mut rig, |_| ()), 0b111);
+        link(&mut rig, UP);
+        assert!(rig.fake.vf_receive::<1>(0).is_some());
+        rig.serve();
+        assert_eq!(raised(&mut rig, |_| ()), 0b011);
+        // It is the queues', too, or the last user's who did not tell which it is.
+        rig.fake.put(VTIVAR, 0x8282);
+        assert_eq!(raised(&mut rig, |_| ()), 0b111);
+        rig.fake.put(VTIVAR + 0x20, 0x02);
+        assert_eq!(raised(&mut rig, |_| ()), 0b111);
+        // A driver that must start anew waits to be told.
+        rig.fake.put(VTIVAR, 0x8081);
+        rig.fake.put(VTIVAR + 0x20, 0x82);
+        rig.fake.vf_reset(0);
+        rig.serve();
+        assert_eq!(raised(&mut rig, |_| ()), 0b111);
+    }
+
     #[test]
     fn a_queue_that_does_not_stop_is_told_of() {
         let memory = memory::Memory::new();

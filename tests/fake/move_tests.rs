@@ -195,6 +195,43 @@ mod moves {
         assert_eq!(u32::from_le_bytes(value), 0x1010_1010 + 7);
     }
 
+    #[test]
+    fn another_link_is_told_of() {
+        use crate::vf::logic::state::PfLink;
+        let memories = [memory::Memory::new(), memory::Memory::new()];
+        const PING: u32 = 0x0100;
+        const CTS: u32 = 1 << 29;
+        for (here, there, told) in [
+            (true, true, None),
+            (true, false, Some(PING)),
+            (false, true, Some(PING | CTS)),
+            (false, false, None),
+        ] {
+            let link = |up| PfLink { up, ..UP };
+            let mut source = Rig::running(&memories[0], 1);
+            work(&source, 0);
+            if !here {
+                let set = source
+                    .vfs
+                    .set_link(source.fake.bar(), link(here), source.now);
+                assert_eq!(set, Ok(()));
+                assert!(source.fake.vf_receive::<1>(0).is_some());
+                source.serve();
+            }
+            let (bytes, len) = save(&mut source, &mut Machine::new(0));
+            let mut target = Rig::with_vfs(&memories[1], 2);
+            let set = target
+                .vfs
+                .set_link(target.fake.bar(), link(there), target.now);
+            assert_eq!(set, Ok(()));
+            let mut machine = Machine::new(1);
+            assert_eq!(load(&mut target, &mut machine, &bytes[..len]), Ok(()));
+            assert!(go_on(&mut target, &mut machine).is_ok());
+            target.serve();
+            assert_eq!(target.fake.vf_receive(1).map(|[head]| head), told);
+        }
+    }
+
     /// Phases of an exchange: who has said what when the VF is stopped.
     #[test]
     fn an_exchange_goes_on_elsewhere_in_each_phase() {

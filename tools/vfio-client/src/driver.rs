@@ -244,6 +244,11 @@ impl<R: Registers> Driver<R> {
         }
     }
 
+    /// The vector of the mailbox, which is its last.
+    pub fn mailbox_vector(&self) -> usize {
+        self.vectors() - 1
+    }
+
     /// Raises the interrupts of all vectors, as igbvf's watchdog does for one.
     pub fn raise(&self, vectors: u32) -> Result<()> {
         self.registers.write(reg::EICS, vectors)

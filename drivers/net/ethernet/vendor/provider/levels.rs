@@ -174,6 +174,19 @@ impl Machine {
         Ok(())
     }
 
+    /// Vectors that the guest may wait for, a bit each: all, but for the mailbox's own while
+    /// there is nothing in it. igbvf takes its interrupt for a change of the link, and if its
+    /// watchdog has just looked at the link, for a loss of it (`igbvf_has_link` compares what
+    /// the interrupt sets after other interrupts were let in): the guest's link would go down
+    /// and up.
+    fn vectors_to_raise<'a, P: Platform<'a>>(&self, platform: &P) -> Result<u8> {
+        if !platform.with_vfs(|vfs, _| vfs.mailbox_rests(self.vf)) {
+            return Ok(ALL_VECTORS);
+        }
+        let interrupts = registers::read_interrupts(platform.io(), self.vf)?;
+        Ok(ALL_VECTORS & !interrupts.of_mailbox_alone())
+    }
+
     /// Goes on with everything. Errors: `EBUSY` if it is stopped.
     pub(crate) fn resume<'a, P: Platform<'a>>(&mut self, platform: &P) -> Result<Resumed, Fault> {
         match self.level {
@@ -185,9 +198,9 @@ impl Machine {
         self.level = Level::Runs;
         switches::kick(platform, self.vf)?;
         let io = platform.io();
-        // An interrupt too many does no harm, one too few may.
-        let all = PVTEICS::zeroed().try_with_vectors(ALL_VECTORS)?;
-        io.try_write(PVTEICS::try_at(self.vf).ok_or(EINVAL)?, all)?;
+        // One too few may do harm.
+        let raised = PVTEICS::zeroed().try_with_vectors(self.vectors_to_raise(platform)?)?;
+        io.try_write(PVTEICS::try_at(self.vf).ok_or(EINVAL)?, raised)?;
         // The PF looks at its VFs' mailboxes, this one's now included.
         io.write_reg(ICS::zeroed().with_vmmb(true));
         if core::mem::take(&mut self.loaded) {

@@ -164,7 +164,8 @@ fn vectors(word: u32, vf: usize) -> Result<u8> {
 
 /// Reads how interrupts of VF `vf` are set up. What is masked and what clears itself is
 /// in the PF's registers; the VF's ones need not tell.
-fn read_interrupts<'a>(io: impl Registers<'a>, vf: usize) -> Result<Interrupts> {
+/// Errors: `EINVAL` if there is no such VF.
+pub(super) fn read_interrupts<'a>(io: impl Registers<'a>, vf: usize) -> Result<Interrupts> {
     let mut throttles = [0; VECTORS];
     for (index, throttle) in throttles.iter_mut().enumerate() {
         *throttle = io

@@ -6,10 +6,12 @@
 use super::{
     logic::{
         exchange::{
+            Due,
             Mailbox,
             Notices, //
         },
         install,
+        message,
         policy::Denial,
         state::{
             GuestState,
@@ -122,11 +124,16 @@ impl Vfs {
         let service = self.services.get_mut(vf).ok_or(EINVAL)?;
         service.held = brought.notices;
         service.due = brought.due;
+        let head = brought.memory.first().copied().unwrap_or(0);
+        service.unread_until = brought.unread.then(|| now.saturating_add(READ_TIME_NS));
         if !brought.notices.request {
             // The PF had the last word.
-            service.said = brought.memory.first().copied().unwrap_or(0);
+            service.said = head;
+            // Its link was another one's.
+            if guest.cts && message::says_link_up(head) != self.link_up(vf) {
+                self.services.get_mut(vf).ok_or(EINVAL)?.put_off(Due::Link);
+            }
         }
-        service.unread_until = brought.unread.then(|| now.saturating_add(READ_TIME_NS));
         Ok(Ok(()))
     }
 
@@ -140,6 +147,19 @@ impl Vfs {
     /// What VF `vf` is to find in its mailbox register beside what the device says.
     pub(crate) fn held(&self, vf: usize) -> Notices {
         self.services.get(vf).map_or(Notices::NONE, |s| s.held)
+    }
+
+    /// Whether VF `vf` waits for nothing from its mailbox: it was set up, its link is up, all
+    /// that was said has been read, and nothing is asked or to be said.
+    pub(crate) fn mailbox_rests(&self, vf: usize) -> bool {
+        let ready = self.states().get(vf).is_some_and(|state| state.guest.cts);
+        ready
+            && self.link_up(vf)
+            && self.services.get(vf).is_some_and(|service| {
+                service.held == Notices::NONE
+                    && service.unread_until.is_none()
+                    && service.due.is_none()
+            })
     }
 
     /// VF `vf` has found its notices.

@@ -70,6 +70,16 @@ impl Interrupts {
     pub(crate) fn is_valid(&self) -> bool {
         self.sanitized() == *self
     }
+
+    /// The vector that is the mailbox's and no queue's, as a bit; 0 if there is none.
+    pub(crate) fn of_mailbox_alone(&self) -> u8 {
+        let bit = |entry: u8| match sanitized_entry(entry) {
+            0 => 0,
+            entry => 1u8 << (entry & 0b11),
+        };
+        let of_queues = self.queues.iter().fold(0, |bits, &entry| bits | bit(entry));
+        bit(self.mailbox) & !of_queues
+    }
 }
 
 /// A vector beyond the VF's own would be its neighbour's.

@@ -264,6 +264,11 @@ impl Reply {
     }
 }
 
+/// Whether a VF whose mailbox holds `head`, said by the PF, takes its link to be up.
+pub(crate) fn says_link_up(head: u32) -> bool {
+    head & CTS != 0
+}
+
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_message))]
 #[cfg(any(test, kunit_module))]
 mod tests {
