@@ -2,7 +2,7 @@
 """Two hosts with libvirt on the one machine that the rig is.
 
 Each has a name, and its own /etc, /run and libvirt state, in mount and UTS namespaces
-of its own; they share the kernel and its modules, and the network. The rig has no
+of its own; they share the kernel and its modules, the network, and udev. The rig has no
 sshd: a program `ssh` enters those namespaces.
 """
 
@@ -34,6 +34,9 @@ shift
 exec nsenter -t "$(cat {HOME}/$host.pid)" --mount --uts --root --wdns=/ sh -c "$*"
 """
 
+# Tells libvirt of devices that come and go. Without rules: names stay what they are.
+UDEVD = "mount -t tmpfs tmpfs /usr/lib/udev/rules.d && exec /usr/lib/systemd/systemd-udevd"
+
 # The first process of a host, whose name is $1; it holds the namespaces. QEMU is root's
 # there because nobody sets the groups of /dev/kvm, as udev does elsewhere.
 START = f"""
@@ -45,11 +48,14 @@ for own in /etc /var/lib/libvirt; do
     cp -a "$own/." "$home$own/"
     mount --bind "$home$own" "$own"
 done
+mkdir "$home/udev"
+mount --bind /run/udev "$home/udev"
 for fresh in /run /var/cache/libvirt /var/log/libvirt; do
     mkdir -p "$fresh"
     mount -t tmpfs -o mode=755 tmpfs "$fresh"
 done
-mkdir -p /run/lock /var/cache/libvirt/qemu /var/log/libvirt/qemu
+mkdir -p /run/lock /run/udev /var/cache/libvirt/qemu /var/log/libvirt/qemu
+mount --bind "$home/udev" /run/udev
 echo "$1" >/etc/hostname
 printf '%s\\n' '127.0.0.1 localhost' {' '.join(f"'{ip} {name}'" for name, ip in HOSTS.items())} >/etc/hosts
 echo "host_uuid = \\"$(cat /proc/sys/kernel/random/uuid)\\"" >>/etc/libvirt/libvirtd.conf
@@ -80,6 +86,7 @@ class TwoHosts:
     def __init__(self, checkout):
         self._checkout = checkout
         self._held = {}
+        self._udevd = None
 
     def __enter__(self):
         HOME.mkdir()
@@ -89,6 +96,10 @@ class TwoHosts:
         ssh.chmod(0o755)
         # Each address is answered for by its own NIC alone.
         run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
+        with open(HOME / "udevd.log", "wb") as log:
+            self._udevd = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", UDEVD],
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(lambda: Path("/run/udev/control").exists(), 60, "udev")
         for name in HOSTS:
             words = ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", START, "sh", name]
             with open(HOME / f"{name}.log", "wb") as log:
@@ -127,3 +138,6 @@ class TwoHosts:
                 self.run(name, "for d in libvirtd virtlogd; do kill $(cat /run/$d.pid) 2>/dev/null; done; true", 60)
             process.kill()
             process.wait()
+        if self._udevd:
+            self._udevd.kill()
+            self._udevd.wait()
