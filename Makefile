@@ -32,7 +32,7 @@ demo:
 	@scripts/demo
 
 test:
-	@scripts/test check unit fuzz kunit system
+	@scripts/test quick system
 
 check unit kunit system:
 	@scripts/test $@

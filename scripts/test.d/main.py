@@ -26,6 +26,7 @@ ON_DEBUG = [f"tests/system/test_{name}.py" for name in (
     "registry", "selftests", "two_pfs", "vf_settings")]
 # Logs for each transport and channel; `make truth` has many more.
 TRUTH_SEEDS = "5"
+TRUTH_SEEDS_ON_DEBUG = "2"
 # A guest takes minutes to come up there.
 QEMU_ON_DEBUG = "tests/system/debug/test_qemu_log.py"
 QUICK_BENCH = ["harvest", "downtime", "trapped_write", "concurrency"]
@@ -190,6 +191,9 @@ def with_packages(suite, *names):
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
+        # What needs neither a rig nor a quiet machine.
+        case "quick":
+            return [Beside([*suites("check"), *suites("unit"), *suites("fuzz")], suites("kunit"))]
         case "check":
             return [Suite("check", ["scripts/check"], by_pattern(SUMMARY))]
         case "unit":
@@ -205,20 +209,24 @@ def suites(part):
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
                      in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
+                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
                      Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                      Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
-                     # The cells by the raw uAPI; QEMU's take a minute each.
-                     Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status)],
+                     Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
+                     # The cells by the raw uAPI; QEMU's take half a minute each.
+                     Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status),
+                     Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
+                     Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status),
+                     *suites("postcopy")],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
-                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
-                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status)]),
+                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
+                     Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY))]),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
                 # By the safest way; `make demo` goes by the shortest, which on a loaded machine
                 # has lost the guest's agent twice: not understood yet.
                 Suite("demo", ["scripts/demo", "--transport", "fixed", "--downtime-limit", "20000"], by_status),
-                Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                 # Guests in pairs.
                 *suites("migration"),
             ]
@@ -227,7 +235,7 @@ def suites(part):
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
         case "truth":
             return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
-                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS], by_pattern(SUMMARY)),
+                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY)),
                     in_rig("qemu-log", [QEMU_ON_DEBUG], "debug", 1800)]
         # The trap, guests that mean no good, and whether a page that is not told of is missed.
         case "tracking":
@@ -259,7 +267,7 @@ def suites(part):
             return [named(part)]
 
 
-PARTS = ("check", "unit", "fuzz", "kunit", "system", "migration", "truth", "postcopy", "tracking", "netdev", "guide",
+PARTS = ("quick", "check", "unit", "fuzz", "kunit", "system", "migration", "truth", "postcopy", "tracking", "netdev", "guide",
          "bench", "thorough")
 
 
