@@ -224,9 +224,7 @@ def suites(part):
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
-                # By the safest way; `make demo` goes by the shortest, which on a loaded machine
-                # has lost the guest's agent twice: not understood yet.
-                Suite("demo", ["scripts/demo", "--transport", "fixed", "--downtime-limit", "20000"], by_status),
+                Suite("demo", ["scripts/demo"], by_status),
                 # Guests in pairs.
                 *suites("migration"),
             ]
