@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """tests/netdev/ksft.py: what the kernel's selftests say is understood."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SRC = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("ksft", SRC / "tests/netdev/ksft.py")
-ksft = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(ksft)
+from loading import load
+
+ksft = load("tests/netdev/ksft.py")
 
 
 @pytest.mark.parametrize("line, test, result", [

@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """What `make postcopy` makes of its parts' reports."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-SRC = Path(__file__).resolve().parents[2]
-# Another test has a module named summary.
-spec = importlib.util.spec_from_file_location("postcopy_summary", SRC / "tests/postcopy/summary.py")
-summary = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(summary)
-spec = importlib.util.spec_from_file_location("postcopy_runner", SRC / "tests/postcopy/runner.py")
-runner = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(runner)
+from loading import load
+
+summary = load("tests/postcopy/summary.py")
+runner = load("tests/postcopy/runner.py")
 
 GOOD = {"transport": "fixed", "seeds": 3, "prefaults": 9, "iommu_faults": 0, "wrong_bytes": 0, "wrong": [], "passed": True}
 

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/rig.d/run.py: when the emulated processor is to blame."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parents[2]
+from loading import SRC, load
 
 
 @pytest.fixture
 def rig(monkeypatch, tmp_path):
     monkeypatch.setenv("MEDIATE_CACHE", str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(SRC / "scripts/rig.d"), *sys.path])
-    spec = importlib.util.spec_from_file_location("rig_run", SRC / "scripts/rig.d/run.py")
-    run = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(run)
-    return run
+    return load("scripts/rig.d/run.py")
 
 
 @pytest.mark.parametrize("guests, lost, died, blamed", [

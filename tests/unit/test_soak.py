@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """tests/soak/runner.py: a round is tried again for the emulated processor's sake alone."""
 
-import importlib.util
 import types
-from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parents[2]
+from loading import load
 
 
 @pytest.fixture
 def runner(monkeypatch):
-    spec = importlib.util.spec_from_file_location("soak_runner", SRC / "tests/soak/runner.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("tests/soak/runner.py")
     lost = []
     monkeypatch.setattr(module.emulated, "mixed", lambda: len(lost))
     module.lost = lost

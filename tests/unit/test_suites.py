@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/test.d/main.py: every suite is counted, whatever it runs beside."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("suites_main", SRC / "scripts/test.d/main.py")
-main = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(main)
+from loading import load
+
+main = load("scripts/test.d/main.py")
 COUNT = main.by_pattern(main.SUMMARY)
 
 
