@@ -106,7 +106,8 @@ fn carry(bench: &mut Bench, to: Bar, rounds: u32, at_once: Option<&Barrier>) -> 
     drop((bench.guest.driver.move_to(to), source));
     bench.settle()?;
     let downtime = stopped.elapsed();
-    // The queues' are raised on resume, and the mailbox's not, for there is nothing in it.
+    // The queues' are raised on resume, and the mailbox's not, for there is nothing in it. It
+    // may come all the same: a cause that the last user of that VF has left in EICR.
     let used = &vectors[..bench.guest.driver.vectors()];
     let (queues, mailbox) = used.split_at(bench.guest.driver.mailbox_vector());
     let raised = all_signalled(queues, Duration::from_secs(5));
@@ -125,7 +126,6 @@ fn carry(bench: &mut Bench, to: Bar, rounds: u32, at_once: Option<&Barrier>) -> 
     let whole = vfstate::show::is_whole(&shown);
     let passed = differences.is_empty()
         && raised
-        && quiet
         && still_raised
         && whole
         && there.wrong.is_empty()
