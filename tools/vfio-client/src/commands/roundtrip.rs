@@ -106,8 +106,8 @@ fn carry(bench: &mut Bench, to: Bar, rounds: u32, at_once: Option<&Barrier>) -> 
     drop((bench.guest.driver.move_to(to), source));
     bench.settle()?;
     let downtime = stopped.elapsed();
-    // The queues' are raised on resume, and the mailbox's not, for there is nothing in it. It
-    // may come all the same: a cause that the last user of that VF has left in EICR.
+    // The queues' are raised on resume, and the mailbox's if it does not rest: it may not yet,
+    // as little time has passed since the guest came up.
     let used = &vectors[..bench.guest.driver.vectors()];
     let (queues, mailbox) = used.split_at(bench.guest.driver.mailbox_vector());
     let raised = all_signalled(queues, Duration::from_secs(5));
