@@ -209,18 +209,19 @@ def suites(part):
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
                      in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
-                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
-                     Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
                      Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
                      Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                      # The cells by the raw uAPI; QEMU's take half a minute each.
                      Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status),
-                     Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
                      Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status),
-                     *suites("postcopy")],
+                     *suites("postcopy"),
+                     # One after the other: they have one folder for their reports.
+                     Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
+                     Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY))],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
-                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status),
-                     Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY))]),
+                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
+                     Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
+                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status)]),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
