@@ -191,10 +191,9 @@ def with_packages(suite, *names):
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
-        # What needs no NIC and no quiet machine.
+        # What needs neither a rig nor a quiet machine.
         case "quick":
-            return [Beside([*suites("check"), *suites("unit"), *suites("fuzz")],
-                           [*suites("kunit"), pytest("rig", ["tests/rig"])])]
+            return [Beside([*suites("check"), *suites("unit"), *suites("fuzz")], suites("kunit"))]
         case "check":
             return [Suite("check", ["scripts/check"], by_pattern(SUMMARY))]
         case "unit":
@@ -206,6 +205,7 @@ def suites(part):
             return [Suite("kunit", ["scripts/kunit"], by_pattern(SUMMARY))]
         case "system":
             return [
+                pytest("rig", ["tests/rig"]),
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
                      in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
