@@ -188,6 +188,16 @@ def with_packages(suite, *names):
     return suite
 
 
+def truths():
+    """Both channels, one after the other: they have one folder for their reports."""
+    return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
+            Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY))]
+
+
+def hostile():
+    return Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status)
+
+
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
@@ -213,11 +223,9 @@ def suites(part):
                      Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
                      # The cells by the raw uAPI; QEMU's take half a minute each.
                      Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status),
-                     Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status),
+                     hostile(),
                      *suites("postcopy"),
-                     # One after the other: they have one folder for their reports.
-                     Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
-                     Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY))],
+                     *truths()],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
                      in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
                      Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
@@ -233,14 +241,13 @@ def suites(part):
             return [in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
                     Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
         case "truth":
-            return [Suite("truth", ["scripts/truth", "", "scope", TRUTH_SEEDS], by_pattern(SUMMARY)),
-                    Suite("truth-log", ["scripts/truth", "", "log", TRUTH_SEEDS_ON_DEBUG], by_pattern(SUMMARY)),
+            return [*truths(),
                     in_rig("qemu-log", [QEMU_ON_DEBUG], "debug", 1800)]
         # The trap, guests that mean no good, and whether a page that is not told of is missed.
         case "tracking":
             return [
                 Suite("soak-trap", ["scripts/soak", "trap", "3", "stock"], by_status),
-                Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status),
+                hostile(),
                 Suite("soak-guest-truth", ["scripts/soak", "guest-truth", "1", "stock"], by_status),
                 Suite("faults", ["bash", "-c", "! scripts/soak guest-truth 1 stock"], by_finding, {"FAULTS": "1"}),
                 # Without the first round's guest, which takes minutes there.
