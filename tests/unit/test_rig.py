@@ -28,3 +28,4 @@ def test_the_line_is_the_one_that_the_module_prints(rig):
 
 def test_the_status_is_the_one_that_suites_run_once_more_for(rig):
     assert f"EXIT_PROCESSOR, SHORT_SECONDS = {rig.EXIT_PROCESSOR}, " in (SRC / "scripts/test.d/main.py").read_text()
+    assert f'if [ "$status" = {rig.EXIT_PROCESSOR} ]; then' in (SRC / "scripts/demo").read_text()
