@@ -34,13 +34,14 @@ QUICK_BENCH = ["harvest", "downtime", "trapped_write", "concurrency"]
 PLOTS = "python3-matplotlib"
 # Moves before memory; `make postcopy` has many more.
 POSTCOPY_SEEDS = "6"
-# What pytest, the soak, the demo, the rig and KUnit say of a failure: at the end of a long log it is found.
+# What pytest, the soak, vfclient and its summary, the demo, the rig and KUnit say of a failure: at the
+# end of a long log it is found.
 FAILURE = re.compile("|".join((
     r"^(?:FAILED|ERROR) tests/\S+.*", r"^round \d+ failed:$", r"^[\w.]*(?:Error|Exception|Refused): .+", r"^memory is lost: .+",
+    r"^vfclient: seed \d+: .+", r"^\w+ +\w+ +\d+ seeds .+ FAILED$",
     r"^\[ *[\d.]+ s\] failed: .+", r"^rig: (?!CMD|last lines)(?:.+ holds faults:\n)?.+", r"^FAIL .+")), re.M)
-# The status of scripts/rig where the processor that it emulates lost a guest (Documentation/rig.rst),
-# and how long a suite may have taken that runs once more for it.
-EXIT_PROCESSOR, SHORT_SECONDS = 98, 900
+# What the processor that the rig emulates ended sooner runs once more (scripts/rig, --again).
+AGAIN_SECONDS = "900"
 MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
@@ -59,17 +60,7 @@ class Suite:
         self.report = None
 
     def run(self, prefix=""):
-        """(passed, failed), with the output shown as it comes. What is short and failed where the
-        rig's emulated processor lost a guest runs once more."""
-        start = time.monotonic()
-        passed, failed, status = self.run_once(prefix)
-        if failed and status == EXIT_PROCESSOR and time.monotonic() - start < SHORT_SECONDS:
-            print(f"{self.name}: runs once more, the emulated processor lost a guest", flush=True)
-            passed, failed, _ = self.run_once(prefix)
-        return passed, failed
-
-    def run_once(self, prefix):
-        """(passed, failed, exit status)."""
+        """(passed, failed), with the output shown as it comes."""
         log = OUT / f"{self.name}.log"
         print(f"== {self.name}: {' '.join(map(str, self.command))}", flush=True)
         if self.report:
@@ -84,15 +75,15 @@ class Suite:
                 lines.append(line)
         text = "".join(lines)
         passed, failed = self.count(text)
-        self.failures = [found.replace("\n", " ") for found in FAILURE.findall(text)]
         if process.returncode and not failed:
             print(f"{self.name}: ended with status {process.returncode}")
             failed += 1
         if passed + failed < minimum(self.name):
             print(f"{self.name}: {passed + failed} tests ran, at least {minimum(self.name)} should")
             failed += 1
+        self.failures = [found.replace("\n", " ") for found in FAILURE.findall(text)] if failed else []
         print(f"== {self.name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
-        return passed, failed, process.returncode
+        return passed, failed
 
 
 class Beside:
@@ -180,7 +171,12 @@ def pytest(name, paths, prefix=()):
 def in_rig(name, paths, kernel, timeout, options=(), nics=2):
     """A pytest run in a rig of its own."""
     return pytest(name, paths, ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics), "--timeout", str(timeout),
-                                "--log", f"build/test/{name}.console", *options, "--"])
+                                "--log", f"build/test/{name}.console", "--again", AGAIN_SECONDS, *options, "--"])
+
+
+def soak(name, part, rounds, kernel, *first):
+    """So many rounds of a part of tests/soak/."""
+    return Suite(name, ["scripts/soak", part, rounds, kernel, *first], by_status, {"SOAK_AGAIN": AGAIN_SECONDS})
 
 
 def with_packages(suite, *names):
@@ -195,7 +191,7 @@ def truths():
 
 
 def hostile():
-    return Suite("soak-hostile", ["scripts/soak", "hostile", "3", "stock"], by_status)
+    return soak("soak-hostile", "hostile", "3", "stock")
 
 
 def suites(part):
@@ -219,17 +215,17 @@ def suites(part):
                 Beside(
                     [in_rig("system-stock", EVERYWHERE, "stock", 3600),
                      in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
-                     Suite("soak-forged", ["scripts/soak", "forged", "1", "stock"], by_status),
-                     Suite("soak-mailbox", ["scripts/soak", "mailbox", "2", "stock"], by_status),
+                     soak("soak-forged", "forged", "1", "stock"),
+                     soak("soak-mailbox", "mailbox", "2", "stock"),
                      # The cells by the raw uAPI; QEMU's take half a minute each.
-                     Suite("soak-cancel", ["scripts/soak", "cancel", "15", "stock"], by_status),
+                     soak("soak-cancel", "cancel", "15", "stock"),
                      hostile(),
                      *suites("postcopy"),
                      *truths()],
                     [in_rig("system-debug", ON_DEBUG, "debug", 3600),
                      in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
-                     Suite("soak-reload", ["scripts/soak", "reload", "3", "debug"], by_status),
-                     Suite("soak-updown", ["scripts/soak", "updown", "10", "debug"], by_status)]),
+                     soak("soak-reload", "reload", "3", "debug"),
+                     soak("soak-updown", "updown", "10", "debug")]),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
@@ -239,27 +235,27 @@ def suites(part):
             ]
         case "migration":
             return [in_rig("migration", ["tests/system/migration"], "stock", 1800, nics=3),
-                    Suite("soak-migrate", ["scripts/soak", "migrate", "3", "stock"], by_status)]
+                    soak("soak-migrate", "migrate", "3", "stock")]
         case "truth":
             return [*truths(),
                     in_rig("qemu-log", [QEMU_ON_DEBUG], "debug", 1800)]
         # The trap, guests that mean no good, and whether a page that is not told of is missed.
         case "tracking":
             return [
-                Suite("soak-trap", ["scripts/soak", "trap", "3", "stock"], by_status),
+                soak("soak-trap", "trap", "3", "stock"),
                 hostile(),
-                Suite("soak-guest-truth", ["scripts/soak", "guest-truth", "1", "stock"], by_status),
+                soak("soak-guest-truth", "guest-truth", "1", "stock"),
                 Suite("faults", ["bash", "-c", "! scripts/soak guest-truth 1 stock"], by_finding, {"FAULTS": "1"}),
                 # Without the first round's guest, which takes minutes there.
-                Suite("soak-trap-debug", ["scripts/soak", "trap", "1", "debug", "1"], by_status),
-                Suite("soak-hostile-debug", ["scripts/soak", "hostile", "3", "debug"], by_status),
+                soak("soak-trap-debug", "trap", "1", "debug", "1"),
+                soak("soak-hostile-debug", "hostile", "3", "debug"),
             ]
         case "postcopy":
             return [Suite("postcopy", ["scripts/postcopy", POSTCOPY_SEEDS], by_pattern(SUMMARY))]
         # In-tree igb beside igb_rs, by the kernel's own tests: they have time limits of their own.
         case "netdev":
             return [Suite("netdev-selftests", ["scripts/netdev", "selftests"], by_pattern(SUMMARY)),
-                    Suite("soak-netdev", ["scripts/soak", "netdev", "6", "debug"], by_status)]
+                    soak("soak-netdev", "netdev", "6", "debug")]
         case "guide":
             return [with_packages(in_rig("guide", ["tests/system/guide"], "stock", 3600),
                                   "libvirt-clients", "libvirt-daemon-system", "socat")]

@@ -26,6 +26,17 @@ def test_the_line_is_the_one_that_the_module_prints(rig):
     assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
 
 
-def test_the_status_is_the_one_that_suites_run_once_more_for(rig):
-    assert f"EXIT_PROCESSOR, SHORT_SECONDS = {rig.EXIT_PROCESSOR}, " in (SRC / "scripts/test.d/main.py").read_text()
-    assert f'if [ "$status" = {rig.EXIT_PROCESSOR} ]; then' in (SRC / "scripts/demo").read_text()
+@pytest.mark.parametrize("first, again, runs", [(98, "1000", 2), (98, "0", 1), (1, "1000", 1), (0, "1000", 1)])
+def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monkeypatch, tmp_path, first, again, runs):
+    console, codes = tmp_path / "console", [first, 0]
+
+    def run_once(options, _):
+        options.log.write_text(f"log {codes[0]}")
+        return codes.pop(0)
+
+    monkeypatch.setattr(rig, "run_once", run_once)
+    monkeypatch.setattr(sys, "argv", ["rig", "run", "--log", str(console), "--again", again, "--", "true"])
+    assert rig.main() == (0 if runs == 2 else first)
+    assert len(codes) == 2 - runs
+    kept = tmp_path / "console.first"
+    assert kept.exists() == (runs == 2) and (not kept.exists() or kept.read_text() == f"log {first}")
