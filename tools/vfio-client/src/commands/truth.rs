@@ -114,6 +114,7 @@ impl Sums {
             "missed": self.all.missed,
             "stray": self.all.stray,
             "recall": self.all.recall(),
+            "pages_narrow": self.narrow.reported,
             "precision": self.narrow.precision(),
             "precision_wide": self.wide.precision(),
             "descriptors": self.received,

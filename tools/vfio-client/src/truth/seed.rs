@@ -148,6 +148,11 @@ pub struct Outcome {
 
 /// Pages that are named of each report.
 const NAMED: usize = 4;
+/// How many descriptors the device is to use while it is logged, and how many of them
+/// for each further report: where the machine is slow, a log would tell little else,
+/// and the pages that are reported once for each report would be most of it.
+const LEAST: u64 = 300;
+const EACH: u64 = 100;
 /// How long traffic may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -351,9 +356,15 @@ fn log(
     sleep(Duration::from_millis(rng.random_range(0..30)));
     let pre_copy = channel == Channel::Scope || rng.random();
     let mut log = Log::start(guest, channel, pre_copy, rng)?;
+    let first = guest.port().received;
     for _ in 0..rng.random_range(2..=6) {
         let more = [0, 20, 300][rng.random_range(0..3)];
         await_traffic(guest, more, Duration::from_secs(2))?;
+        log.report(true)?;
+    }
+    let end = Instant::now() + PATIENCE;
+    while guest.port().received - first < LEAST && Instant::now() < end {
+        await_traffic(guest, EACH, end.saturating_duration_since(Instant::now()))?;
         log.report(true)?;
     }
 
