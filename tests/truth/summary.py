@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Put the parts of build/truth/ together as report.json, and say what passed:
-each part whose console log is there must have a report."""
+"""Put reports of build/truth/ together as report.json, and say what passed.
+
+    summary.py TRANSPORT-CHANNEL...
+"""
 
 import json
 import sys
@@ -21,15 +23,15 @@ def part(folder, name):
         return {"transport": transport, "channel": channel} | NOTHING
 
 
-def collect(folder):
-    """All parts' reports, in report.json, too."""
-    parts = [part(folder, path.stem) for path in sorted(folder.glob("*-*.console"))]
+def collect(folder, names):
+    """These parts' reports, in report.json, too."""
+    parts = [part(folder, name) for name in names]
     (folder / "report.json").write_text(json.dumps(parts, indent=1) + "\n")
     return parts
 
 
 def main():
-    parts = collect(FOLDER)
+    parts = collect(FOLDER, sys.argv[1:])
     for entry in parts:
         for line in entry["wrong"]:
             print(f"{entry['transport']}, {entry['channel']}: {line}")
