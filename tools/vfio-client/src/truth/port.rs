@@ -276,7 +276,7 @@ impl<R: Registers> Port<R> {
     fn poll(&mut self, rng: &mut SmallRng) -> Result<()> {
         self.note()?;
         for (queue, ring) in (0..).zip(&mut self.receive) {
-            ring.take(&self.watched, rng.random_range(1..=64))?;
+            ring.take(rng.random_range(1..=64))?;
             // igbvf gives 16 back at a time.
             let least = [1, 16][usize::from(rng.random_bool(0.7))].min(ring.shape.ring / 2);
             if ring.room() >= least {

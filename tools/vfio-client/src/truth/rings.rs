@@ -144,17 +144,15 @@ impl Receive {
         posted.or_else(|| spare().map(|buffer| format!("{}, given back", shown(buffer))))
     }
 
-    /// Takes back at most `most` descriptors that the device is done with.
-    pub fn take(&mut self, watched: &Watched, most: u32) -> Result<u32> {
+    /// Takes back at most `most` descriptors that were noted: what the device is done with
+    /// since would never be.
+    pub fn take(&mut self, most: u32) -> Result<u32> {
         let mut taken = 0;
         while taken < most && self.clean != self.fill {
-            let at = descriptor_at(self.descriptors, self.clean);
-            if descriptor::received(watched.read_descriptor(at)?).is_none() {
+            let Some(posted) = self.slot(self.clean)?.take_if(|posted| posted.noted) else {
                 break;
-            }
-            if let Some(posted) = self.slot(self.clean)?.take() {
-                self.spare.push(posted.buffer);
-            }
+            };
+            self.spare.push(posted.buffer);
             self.clean = self.ring.advance(self.clean, 1);
             taken += 1;
         }
@@ -290,18 +288,20 @@ mod tests {
     #[test]
     fn buffers_come_back_and_go_out_again() {
         let (watched, mut ring, mut rng) = setup();
+        let mut reasons = Pages::none_of(watched.memory());
         assert_eq!((ring.head(), ring.tail(), ring.room()), (5, 4, 0));
-        assert_eq!(ring.take(&watched, 9).unwrap(), 0);
+        assert_eq!(ring.take(9).unwrap(), 0);
         for index in [5, 6, 7, 0] {
             complete(&watched, &ring, index);
         }
-        assert_eq!(ring.take(&watched, 3).unwrap(), 3);
+        assert_eq!(ring.note(&watched, &mut reasons).unwrap(), 4);
+        assert_eq!(ring.take(3).unwrap(), 3);
         assert_eq!((ring.head(), ring.room()), (0, 3));
         assert_eq!(ring.refill(&watched, 2, &mut rng).unwrap(), 2);
         assert_eq!((ring.tail(), ring.room()), (6, 1));
-        assert_eq!(ring.take(&watched, 9).unwrap(), 1);
+        assert_eq!(ring.take(9).unwrap(), 1);
         assert_eq!(ring.refill(&watched, 9, &mut rng).unwrap(), 2);
-        assert!(ring.spare.len() == 3 && ring.take(&watched, 9).unwrap() == 0);
+        assert!(ring.spare.len() == 3 && ring.take(9).unwrap() == 0);
     }
 
     #[test]
@@ -315,9 +315,10 @@ mod tests {
         assert_eq!(ring.note(&watched, &mut reasons).unwrap(), 2);
         assert_eq!(ring.note(&watched, &mut reasons).unwrap(), 0);
         assert_eq!(reasons.len(), 2);
-        ring.take(&watched, 9).unwrap();
-        ring.refill(&watched, 9, &mut rng).unwrap();
+        // What the device is done with since then stays to be noted.
         complete(&watched, &ring, 7);
+        assert_eq!(ring.take(9).unwrap(), 2);
+        ring.refill(&watched, 9, &mut rng).unwrap();
         assert_eq!(ring.note(&watched, &mut reasons).unwrap(), 1);
     }
 
