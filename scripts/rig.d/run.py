@@ -21,10 +21,13 @@ SRC = Path(__file__).resolve().parents[2]
 PARTS = Path(__file__).resolve().parent
 CACHE = Path(os.environ["MEDIATE_CACHE"])
 
-EXIT_PROCESSOR, EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 98, 99, 124, 125
+EXIT_BOOT, EXIT_PROCESSOR, EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 97, 98, 99, 124, 125
 # What tests/system/modules/test_svm.c says of an emulated processor.
 LOST_A_GUEST = b"test_svm: the emulated processor has taken a guest for its host"
 HAS_GUESTS = b"kvm_amd: Nested Paging enabled"
+# What the host says when it has come up. On a busy machine that took up to two minutes.
+UP = b"rig: CMD starts"
+BOOT_SECONDS = 300
 POWER_OFF_SECONDS = 60
 # After an oops the machine often hangs; no test needs longer to notice.
 OOPS_SECONDS = 30
@@ -131,9 +134,10 @@ class Output:
 
 def follow(options, qemu, listener, output, console, run):
     """Stream until CMD's end. Returns None, or why it did not come to one."""
-    deadline = time.monotonic() + options.timeout
+    start = time.monotonic()
+    deadline = start + options.timeout
     why = f"not done after {options.timeout:g} s"
-    conn, seen, oops = None, 0, False
+    conn, seen, oops, is_up = None, 0, False, False
     while output.status is None:
         ready, _, _ = select.select([conn or listener], [], [], 0.25)
         if ready and conn is None:
@@ -151,11 +155,14 @@ def follow(options, qemu, listener, output, console, run):
                 log.seek(max(0, seen - 16))
                 text = log.read()
             seen = os.path.getsize(console)
+            is_up = is_up or UP in text
             if b"Oops: " in text or b"Kernel panic" in text:
                 oops = True
                 if time.monotonic() + OOPS_SECONDS < deadline:
                     deadline = time.monotonic() + OOPS_SECONDS
                     why = f"an oops, and not done {OOPS_SECONDS} s after it"
+        if not is_up and not oops and time.monotonic() > start + BOOT_SECONDS:
+            return EXIT_BOOT, f"the machine has not come up in {BOOT_SECONDS} s"
         if time.monotonic() > deadline:
             return EXIT_TIMEOUT if not oops else EXIT_DEAD, why
     if output.status is None:
@@ -259,6 +266,10 @@ def main():
     options, command = arguments()
     start = time.monotonic()
     code = run_once(options, command)
+    if code == EXIT_BOOT:
+        # Nothing of CMD has run. Documentation/rig.rst tells of it.
+        say("a second try")
+        code = run_once(options, command)
     if code == EXIT_PROCESSOR and time.monotonic() - start < options.again:
         say("CMD runs once more, in a machine of its own")
         if options.log:

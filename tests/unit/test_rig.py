@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/rig.d/run.py: when the emulated processor is to blame."""
 
+import socket
 import sys
 
 import pytest
@@ -40,3 +41,37 @@ def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monk
     assert len(codes) == 2 - runs
     kept = tmp_path / "console.first"
     assert kept.exists() == (runs == 2) and (not kept.exists() or kept.read_text() == f"log {first}")
+
+
+@pytest.mark.parametrize("codes, end, runs", [([97, 0], 0, 2), ([97, 97], 97, 2), ([125, 0], 125, 1)])
+def test_a_machine_that_does_not_come_up_has_a_second_try(rig, monkeypatch, codes, end, runs):
+    left = list(codes)
+    monkeypatch.setattr(rig, "run_once", lambda *_: left.pop(0))
+    monkeypatch.setattr(sys, "argv", ["rig", "run", "--", "true"])
+    assert rig.main() == end and len(codes) - len(left) == runs
+
+
+def test_a_boot_that_stands_still_is_given_up(rig, monkeypatch, tmp_path):
+    class Qemu:
+        def poll(self):
+            return None
+
+    monkeypatch.setattr(rig, "BOOT_SECONDS", 1)
+    monkeypatch.setattr(sys, "argv", ["rig", "run", "--timeout", "3", "--", "true"])
+    options, _ = rig.arguments()
+    console = tmp_path / "console"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "out"))
+        listener.listen(1)
+
+        def follow():
+            return rig.follow(options, Qemu(), listener, rig.Output("mark"), console, tmp_path)[0]
+
+        console.write_bytes(b"[    1.02] smp: Brought up 1 node, 2 CPUs\n")
+        assert follow() == rig.EXIT_BOOT
+        console.write_bytes(b"[    9.30] " + rig.UP + b"\n")
+        assert follow() == rig.EXIT_TIMEOUT
+
+
+def test_a_host_that_is_up_says_so(rig):
+    assert rig.UP.decode().removeprefix("rig: ") in (SRC / "scripts/rig.d/host").read_text()
