@@ -30,7 +30,10 @@
 //! memory_lock held for write, but for the end of settling, which only lets go on who waits.
 
 use super::{
-    place::Place,
+    place::{
+        Place,
+        WORD, //
+    },
     switch::Switch, //
 };
 use crate::{
@@ -296,24 +299,33 @@ impl Trap {
         self.tell_strays(&binding);
     }
 
+    /// The first store to the page at `page` of a window, from `from` on, that went past us,
+    /// if the page is suspect.
+    fn stray(&self, place: &Place, page: u64, from: u64) -> Option<(u64, u32)> {
+        let tracking = self.tracking.lock();
+        let mut pages = tracking.as_ref()?.pages.iter();
+        let is_suspect = pages.any(|tracked| {
+            tracked.suspect > 0 && (tracked.window, tracked.offset) == (place.number, page)
+        });
+        is_suspect.then(|| place.stray(page, from)).flatten()
+    }
+
     /// Tells the provider what was stored to suspect pages past us. May sleep.
+    ///
+    /// Of each register once: a guest that goes on storing to one as fast as it can, which
+    /// costs the provider 4096 descriptors each time, must not hold this up. What it stores
+    /// after that the next look finds.
     fn tell_strays(&self, binding: &Binding) {
-        // Each register of each page once, as long as the guest goes on.
-        let most = self.places().len().saturating_mul(MAX_TRACKED * 1024);
         let mut mapped = false;
-        for _ in 0..most {
-            let stray = self.tracking.lock().as_ref().and_then(|tracking| {
-                let mut suspects = tracking.pages.iter().filter(|page| page.suspect > 0);
-                suspects.find_map(|page| {
-                    let (offset, value) = self.place(page.window)?.stray(page.offset)?;
-                    Some((page.window, offset, value))
-                })
-            });
-            let Some((window, offset, value)) = stray else {
-                break;
-            };
-            self.tell(binding, window, offset, &value.to_le_bytes());
-            mapped = true;
+        for place in self.places() {
+            for page in place.page_offsets() {
+                let mut from = page;
+                while let Some((offset, value)) = self.stray(place, page, from) {
+                    self.tell(binding, place.number, offset, &value.to_le_bytes());
+                    from = offset + WORD;
+                    mapped = true;
+                }
+            }
         }
         if let Some(tracking) = &mut *self.tracking.lock() {
             for page in tracking.pages.iter_mut().filter(|page| page.told) {

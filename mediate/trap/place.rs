@@ -19,7 +19,7 @@ use kernel::{
 };
 
 /// Bytes of a register.
-const WORD: u64 = 4;
+pub(super) const WORD: u64 = 4;
 
 /// A page of it.
 struct Page {
@@ -58,6 +58,11 @@ impl Place {
 
     fn page(&self, offset: u64) -> Option<&Page> {
         self.pages.get(usize::try_from(offset / PAGE_SIZE).ok()?)
+    }
+
+    /// Where its pages are in it.
+    pub(super) fn page_offsets(&self) -> impl Iterator<Item = u64> {
+        (0..self.window.span.size / PAGE_SIZE).map(|number| number * PAGE_SIZE)
     }
 
     /// The memory that stands for the page at `offset`.
@@ -112,9 +117,10 @@ impl Place {
         }
     }
 
-    /// A store to the page at `page` that nobody has told us of until now: where, and what.
-    pub(super) fn stray(&self, page: u64) -> Option<(u64, u32)> {
-        (page..page + PAGE_SIZE)
+    /// The first store to the page at `page`, from `from` on, that nobody has told us of until
+    /// now: where, and what.
+    pub(super) fn stray(&self, page: u64, from: u64) -> Option<(u64, u32)> {
+        (from..page + PAGE_SIZE)
             .step_by(size_of::<u32>())
             .find_map(|offset| {
                 let (found, known) = self.word(offset)?;
