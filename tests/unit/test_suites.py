@@ -51,9 +51,9 @@ def test_packages_of_lanes_are_found():
 
 def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
     """Not because the guest did not boot."""
-    last = "guest-truth: 1 of 1 rounds, {} failed, 90 s, 0 KiB more memory used\n"
+    last = "guest-truth: 2 of 2 rounds, {} failed, 90 s, 0 KiB more memory used\n"
     wrong = "AssertionError: {'read': 9, 'wrong': 1, 'named': ['number 3 is not as it was sent']}\n"
-    assert main.by_finding(wrong + last.format(1)) == (1, 0)
+    assert main.by_finding(wrong + last.format(1)) == main.by_finding(wrong + last.format(2)) == (1, 0)
     for text in (last.format(0), last.format(1), wrong + last.format(0), wrong, ""):
         assert main.by_finding(text) == (0, 1)
 
@@ -64,6 +64,8 @@ def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
     "memory is lost: 39157760 bytes",
     "rigtest.guest.GuestError: guest: no answer within 240 s",
     "rig: the kernel's log x.log holds faults:\nWARNING: CPU: 1",
+    "vfclient: seed 2: report 1: 1 pages missed",
+    "kvm    log       2 seeds      1618 changed     1830 reported  missed 1 stray 0  precision 1.0000 wide 1.0000  FAILED",
 ))
 def test_what_failed_is_named_at_the_end(capsys, monkeypatch, line):
     bad = main.Suite("bad", [sys.executable, "-c", f"print({line!r}); print('x: 1 passed, 1 failed')"], COUNT)
@@ -88,14 +90,6 @@ def test_a_suite_can_be_named_alone():
         main.suites("nothing")
 
 
-@pytest.mark.parametrize("line", [
-    "FAILED tests/system/test_x.py::test_y - AssertionError", "round 3 failed:", "AssertionError: so", "vfclient: seed 2: missed",
-    "kvm    log       2 seeds      1618 changed     1830 reported  missed 1 stray 0  precision 1.0000 wide 1.0000  FAILED",
-    "rig: not done after 5 s", "FAIL pf_rings"])
-def test_what_failed_is_told_at_the_end(line):
-    suite = main.Suite("one", [sys.executable, "-c", f"print('before'); print({line!r}); print('x: 0 passed, 1 failed')"], COUNT)
-    suite.run()
-    assert suite.failures == [line]
-    suite.command = [sys.executable, "-c", f"print({line!r}); print('x: 1 passed, 0 failed')"]
-    suite.run()
-    assert not suite.failures
+def test_what_passed_names_nothing():
+    suite = main.Suite("one", [sys.executable, "-c", "print('rig: a second try'); print('x: 1 passed, 0 failed')"], COUNT)
+    assert suite.run() == (1, 0) and not suite.failures
