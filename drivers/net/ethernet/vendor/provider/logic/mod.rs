@@ -13,6 +13,7 @@ pub(crate) mod contexts;
 mod faults;
 pub(crate) mod fields;
 pub(crate) mod guest;
+mod marks;
 pub(crate) mod posted;
 pub(crate) mod queues;
 pub(crate) mod scan;

@@ -196,8 +196,9 @@ mod tests {
         ram.write_back(2, 60, true);
         scan.retire(3, &slots, &mut ram);
         let marks = ram.take();
-        assert!(marks.contains(&(0x10_1800, 128)));
-        assert!(!marks.contains(&(0x10_2800, 128)));
+        // Behind the packet, and told with it.
+        assert!(marks.contains(&(0x10_1000, 2048 + 128)));
+        assert!(marks.contains(&(0x10_2000, 60)) && !marks.contains(&(0x10_2800, 128)));
         // A null buffer is skipped, and with it the packet may be lost.
         ram.write_back(3, 2048, false);
         ram.write_back(5, 60, true);
@@ -231,7 +232,7 @@ mod tests {
         scan.retire(2, &slots, &mut ram);
         assert_eq!(
             ram.take()[..4],
-            [(u64::MAX - 99, 99), (0, 1948), (0, 2047), (BASE, 32)]
+            [(u64::MAX - 99, 99), (0, 2047), (BASE, 32), (0, 0)]
         );
     }
 
