@@ -6,7 +6,10 @@
 //! same memory, 127 KiB each. What they tell in one look was written before it, so it makes
 //! no difference that it is told at its end, and once.
 
-use super::scan::Guest;
+use super::{
+    contexts::Descriptor,
+    scan::Guest, //
+};
 
 /// Most ranges that are kept before all are told.
 const MOST: usize = 32;
@@ -14,9 +17,9 @@ const MOST: usize = 32;
 /// The first and the last byte of a range.
 type Range = (u64, u64);
 
-/// Ranges that have not been told, none of which touches another.
-#[derive(Debug, Default)]
-pub(crate) struct Marks {
+/// A guest with the ranges that it has not been told, none of which touches another.
+pub(crate) struct Together<'g, G> {
+    guest: &'g mut G,
     ranges: [Range; MOST],
     count: usize,
 }
@@ -26,14 +29,38 @@ fn touch(one: Range, other: Range) -> bool {
     one.0 <= other.1.saturating_add(1) && other.0 <= one.1.saturating_add(1)
 }
 
-impl Marks {
-    /// Adds `len` bytes at `address`, which are neither null nor beyond the end of all
-    /// addresses. If there is no room all others are told first.
-    pub(crate) fn add<G: Guest>(&mut self, guest: &mut G, address: u64, len: u64) {
+impl<'g, G: Guest> Together<'g, G> {
+    /// Nothing is to be told yet.
+    pub(crate) fn new(guest: &'g mut G) -> Self {
+        Self {
+            guest,
+            ranges: [(0, 0); MOST],
+            count: 0,
+        }
+    }
+
+    /// Tells all of them.
+    pub(crate) fn tell(&mut self) {
+        for &(first, last) in self.ranges.iter().take(self.count) {
+            self.guest.mark(first, (last - first).saturating_add(1));
+        }
+        self.count = 0;
+    }
+}
+
+impl<G: Guest> Guest for Together<'_, G> {
+    type Error = G::Error;
+
+    fn read(&mut self, iova: u64, room: &mut [Descriptor]) -> Result<bool, G::Error> {
+        self.guest.read(iova, room)
+    }
+
+    /// If there is no room all others are told first.
+    fn mark(&mut self, iova: u64, len: u64) {
         let Some(rest) = len.checked_sub(1) else {
             return;
         };
-        let mut range = (address, address.saturating_add(rest));
+        let mut range = (iova, iova.saturating_add(rest));
         let mut index = 0;
         while let Some(&other) = self.ranges.get(index).filter(|_| index < self.count) {
             if touch(range, other) {
@@ -47,30 +74,19 @@ impl Marks {
             }
         }
         if self.count == MOST {
-            self.tell(guest);
+            self.tell();
         }
         if let Some(place) = self.ranges.get_mut(self.count) {
             *place = range;
             self.count += 1;
         }
     }
-
-    /// Tells all of them.
-    pub(crate) fn tell<G: Guest>(&mut self, guest: &mut G) {
-        for &(first, last) in self.ranges.iter().take(self.count) {
-            guest.mark(first, (last - first).saturating_add(1));
-        }
-        self.count = 0;
-    }
 }
 
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_marks))]
 #[cfg(any(test, kunit_module))]
 mod tests {
-    use super::{
-        super::contexts::Descriptor,
-        *, //
-    };
+    use super::*;
 
     const BYTES: usize = 512;
 
@@ -106,44 +122,52 @@ mod tests {
 
     #[test]
     fn what_touches_is_told_at_once() {
-        let (mut marks, mut told) = (Marks::default(), Told::new());
+        let mut told = Told::new();
+        let mut marks = Together::new(&mut told);
         for address in [0, 8, 40, 4, 16, 24] {
-            marks.add(&mut told, address, 8);
+            marks.mark(address, 8);
         }
-        assert_eq!(told.count, 0);
-        marks.tell(&mut told);
-        assert_eq!(told.count, 2);
-        for (address, &times) in told.bytes.iter().enumerate() {
+        assert_eq!(marks.guest.count, 0);
+        marks.tell();
+        assert_eq!(marks.guest.count, 2);
+        for (address, &times) in marks.guest.bytes.iter().enumerate() {
             let is_in = address < 32 || (40..48).contains(&address);
             assert_eq!(times, u8::from(is_in));
         }
-        marks.tell(&mut told);
-        assert_eq!(told.count, 2);
+        marks.tell();
+        assert_eq!(marks.guest.count, 2);
     }
 
     #[test]
     fn a_range_that_closes_a_gap_joins_both_sides() {
-        let (mut marks, mut told) = (Marks::default(), Told::new());
+        let mut told = Told::new();
+        let mut marks = Together::new(&mut told);
         for (address, len) in [(0, 4), (100, 4), (8, 4), (20, 4), (4, 16)] {
-            marks.add(&mut told, address, len);
+            marks.mark(address, len);
         }
-        marks.tell(&mut told);
-        assert_eq!(told.count, 2);
+        marks.tell();
+        assert_eq!(marks.guest.count, 2);
     }
 
     #[test]
     fn what_there_is_no_room_for_is_told_before() {
-        let (mut marks, mut told) = (Marks::default(), Told::new());
+        let mut told = Told::new();
+        let mut marks = Together::new(&mut told);
         for index in 0..MOST as u64 {
-            marks.add(&mut told, 2 * index, 1);
+            marks.mark(2 * index, 1);
         }
-        assert_eq!(told.count, 0);
-        marks.add(&mut told, 300, 1);
-        assert_eq!(told.count, MOST);
-        marks.tell(&mut told);
-        assert_eq!(told.count, MOST + 1);
+        assert_eq!(marks.guest.count, 0);
+        marks.mark(300, 1);
+        assert_eq!(marks.guest.count, MOST);
+        marks.tell();
+        assert_eq!(marks.guest.count, MOST + 1);
         assert_eq!(
-            told.bytes.iter().filter(|&&times| times == 1).count(),
+            marks
+                .guest
+                .bytes
+                .iter()
+                .filter(|&&times| times == 1)
+                .count(),
             MOST + 1
         );
     }
@@ -158,15 +182,16 @@ mod tests {
             state % below
         };
         for _ in 0..50 {
-            let (mut marks, mut told) = (Marks::default(), Told::new());
+            let mut told = Told::new();
+            let mut marks = Together::new(&mut told);
             let mut wanted = [false; BYTES];
             for _ in 0..random(100) {
                 let (address, len) = (random(400), random(1 + 100) + 1);
-                marks.add(&mut told, address.into(), len.into());
+                marks.mark(address.into(), len.into());
                 wanted[address as usize..(address + len) as usize].fill(true);
             }
-            marks.tell(&mut told);
-            for (times, wanted) in told.bytes.iter().zip(wanted) {
+            marks.tell();
+            for (times, wanted) in marks.guest.bytes.iter().zip(wanted) {
                 let is_told = *times != 0;
                 assert_eq!(is_told, wanted);
             }
@@ -185,11 +210,12 @@ mod tests {
                 self.0 = iova + len;
             }
         }
-        let (mut marks, mut last) = (Marks::default(), Last(0));
-        marks.add(&mut last, u64::MAX - 8, 8);
-        marks.add(&mut last, u64::MAX - 16, 4);
-        marks.add(&mut last, 0, 0);
-        marks.tell(&mut last);
-        assert_eq!(last.0, u64::MAX - 12);
+        let mut last = Last(0);
+        let mut marks = Together::new(&mut last);
+        marks.mark(u64::MAX - 8, 8);
+        marks.mark(u64::MAX - 16, 4);
+        marks.mark(0, 0);
+        marks.tell();
+        assert_eq!(marks.guest.0, u64::MAX - 12);
     }
 }

@@ -17,7 +17,7 @@ use super::{
         Descriptor,
         CHUNK, //
     },
-    marks::Marks,
+    marks::Together,
     queues::DESCRIPTOR,
     shape::{
         is_done,
@@ -146,12 +146,17 @@ impl RxRing {
 
 /// Says that the device has written `len` bytes at `address`, where the range may go over
 /// the end of all addresses. (Of these the last byte is left out.)
-fn mark<G: Guest>(marks: &mut Marks, guest: &mut G, (address, len): (u64, u32)) {
+fn mark<G: Guest>(guest: &mut G, (address, len): (u64, u32)) {
     let len = u64::from(len);
     let left = u64::MAX - address;
-    marks.add(guest, address, len.min(left));
+    let before = len.min(left);
+    if before != 0 {
+        guest.mark(address, before);
+    }
     let rest = len.saturating_sub(left).saturating_sub(1);
-    marks.add(guest, 0, rest);
+    if rest != 0 {
+        guest.mark(0, rest);
+    }
 }
 
 /// The scan of a ring that is in use. With it go the descriptors that were harvested, each
@@ -216,7 +221,8 @@ impl RxScan {
     pub(crate) fn retire<G: Guest>(&mut self, head: u16, slots: &[Descriptor], guest: &mut G) {
         let passed = self.ring.distance(self.head, head);
         let mut chunk = [NULL; CHUNK];
-        let mut marks = Marks::default();
+        let mut together = Together::new(guest);
+        let guest = &mut together;
         for (at, run) in runs(self.ring.count, self.head, passed) {
             let Some(room) = chunk.get_mut(..usize::from(run)) else {
                 continue;
@@ -230,30 +236,30 @@ impl RxScan {
                 let (buffers, this) = self.ring.shape.written(posted, now, self.before);
                 self.before = this;
                 for buffer in buffers.into_iter().flatten() {
-                    self.mark_buffer(buffer, &mut marks, guest);
+                    self.mark_buffer(buffer, guest);
                 }
             }
-            self.mark_ring(at, run, &mut marks, guest);
+            self.mark_ring(at, run, guest);
         }
-        marks.tell(guest);
+        together.tell();
         self.head = head;
     }
 
     #[cfg(not(vfm_faults))]
-    fn mark_buffer<G: Guest>(&self, buffer: (u64, u32), marks: &mut Marks, guest: &mut G) {
-        mark(marks, guest, buffer);
+    fn mark_buffer<G: Guest>(&self, buffer: (u64, u32), guest: &mut G) {
+        mark(guest, buffer);
     }
 
     #[cfg(vfm_faults)]
-    fn mark_buffer<G: Guest>(&mut self, buffer: (u64, u32), marks: &mut Marks, guest: &mut G) {
+    fn mark_buffer<G: Guest>(&mut self, buffer: (u64, u32), guest: &mut G) {
         for part in self.faults.told(buffer) {
-            mark(marks, guest, part);
+            mark(guest, part);
         }
     }
 
-    fn mark_ring<G: Guest>(&self, first: u16, len: u16, marks: &mut Marks, guest: &mut G) {
+    fn mark_ring<G: Guest>(&self, first: u16, len: u16, guest: &mut G) {
         if let Some(iova) = self.ring.address(first, len) {
-            marks.add(guest, iova, u64::from(len) * u64::from(DESCRIPTOR));
+            guest.mark(iova, u64::from(len) * u64::from(DESCRIPTOR));
         }
     }
 
@@ -300,7 +306,8 @@ impl RxScan {
     /// descriptors do. Those the device may get as they are now.
     pub(crate) fn rewound<G: Guest>(&mut self, head: u16, slots: &mut [Descriptor], guest: &mut G) {
         let had = self.ring.distance(self.head, self.tail);
-        let mut marks = Marks::default();
+        let mut together = Together::new(guest);
+        let guest = &mut together;
         for (at, run) in runs(self.ring.count, self.head, had) {
             for index in at..at.saturating_add(run) {
                 let mut now = [NULL];
@@ -314,14 +321,14 @@ impl RxScan {
                 if is_done(*slot, now) {
                     // What it tells may be of a second use, since the head was moved.
                     for buffer in self.ring.shape.buffers(*slot).into_iter().flatten() {
-                        mark(&mut marks, guest, buffer);
+                        mark(guest, buffer);
                     }
-                    self.mark_ring(index, 1, &mut marks, guest);
+                    self.mark_ring(index, 1, guest);
                     *slot = now;
                 }
             }
         }
-        marks.tell(guest);
+        together.tell();
         self.head = head;
         self.before = Before::Unknown;
     }
