@@ -27,6 +27,8 @@ LOST_A_GUEST = b"test_svm: the emulated processor has taken a guest for its host
 HAS_GUESTS = b"kvm_amd: Nested Paging enabled"
 # What the host says when it has come up. On a busy machine that took up to two minutes.
 UP = b"rig: CMD starts"
+# What took longer than this does not run once more with --again.
+AGAIN_SECONDS = 900
 BOOT_SECONDS = 300
 POWER_OFF_SECONDS = 60
 # After an oops the machine often hangs; no test needs longer to notice.
@@ -51,7 +53,7 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--append", default="")
-    parser.add_argument("--again", type=float, default=0)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--join", type=Path)
     parser.add_argument("--expect")
     own, command = sys.argv[1:], []
@@ -270,7 +272,7 @@ def main():
         # Nothing of CMD has run. Documentation/rig.rst tells of it.
         say("a second try")
         code = run_once(options, command)
-    if code == EXIT_PROCESSOR and time.monotonic() - start < options.again:
+    if code == EXIT_PROCESSOR and options.again and time.monotonic() - start < AGAIN_SECONDS:
         say("CMD runs once more, in a machine of its own")
         if options.log:
             options.log.rename(options.log.with_name(options.log.name + ".first"))

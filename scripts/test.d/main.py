@@ -41,8 +41,6 @@ FAILURE = re.compile("|".join((
     r"^(?:FAILED|ERROR) tests/\S+.*", r"^round \d+ failed:$", r"^[\w.]*(?:Error|Exception|Refused): .+", r"^memory is lost: .+",
     r"^vfclient: seed \d+: .+", r"^\w+ +\w+ +\d+ seeds .+ FAILED$",
     r"^\[ *[\d.]+ s\] failed: .+", r"^rig: (?!CMD|last lines)(?:.+ holds faults:\n)?.+", r"^FAIL .+")), re.M)
-# What the processor that the rig emulates ended sooner runs once more (scripts/rig, --again).
-AGAIN_SECONDS = "900"
 MOST_FAILURES, LONGEST_FAILURE = 10, 300
 FUZZ = re.compile(r"^Done (\d+) runs of|^FAIL ()", re.M)
 CARGO = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed", re.M)
@@ -173,12 +171,12 @@ def pytest(name, paths, prefix=()):
 def in_rig(name, paths, kernel, timeout, options=(), nics=2):
     """A pytest run in a rig of its own."""
     return pytest(name, paths, ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics), "--timeout", str(timeout),
-                                "--log", f"build/test/{name}.console", "--again", AGAIN_SECONDS, *options, "--"])
+                                "--log", f"build/test/{name}.console", "--again", *options, "--"])
 
 
 def soak(name, part, rounds, kernel, *first):
     """So many rounds of a part of tests/soak/."""
-    return Suite(name, ["scripts/soak", part, rounds, kernel, *first], by_status, {"SOAK_AGAIN": AGAIN_SECONDS})
+    return Suite(name, ["scripts/soak", part, rounds, kernel, *first], by_status, {"SOAK_AGAIN": "1"})
 
 
 def with_packages(suite, *names):

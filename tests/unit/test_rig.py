@@ -27,8 +27,9 @@ def test_the_line_is_the_one_that_the_module_prints(rig):
     assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
 
 
-@pytest.mark.parametrize("first, again, runs", [(98, "1000", 2), (98, "0", 1), (1, "1000", 1), (0, "1000", 1)])
-def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monkeypatch, tmp_path, first, again, runs):
+@pytest.mark.parametrize("first, again, limit, runs", [
+    (98, ["--again"], 1000, 2), (98, ["--again"], 0, 1), (98, [], 1000, 1), (1, ["--again"], 1000, 1), (0, ["--again"], 1000, 1)])
+def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monkeypatch, tmp_path, first, again, limit, runs):
     console, codes = tmp_path / "console", [first, 0]
 
     def run_once(options, _):
@@ -36,7 +37,8 @@ def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monk
         return codes.pop(0)
 
     monkeypatch.setattr(rig, "run_once", run_once)
-    monkeypatch.setattr(sys, "argv", ["rig", "run", "--log", str(console), "--again", again, "--", "true"])
+    monkeypatch.setattr(sys, "argv", ["rig", "run", "--log", str(console), *again, "--", "true"])
+    monkeypatch.setattr(rig, "AGAIN_SECONDS", limit)
     assert rig.main() == (0 if runs == 2 else first)
     assert len(codes) == 2 - runs
     kept = tmp_path / "console.first"
