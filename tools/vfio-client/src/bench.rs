@@ -193,6 +193,18 @@ impl<R: Registers> Bench<R> {
             .send(to, count, &mut self.there, lossy, &mut self.rng)
     }
 
+    /// How many more packets the one that the guest talks to has room for, beside those on
+    /// their way and so many `foreign` ones: a device drops what there is no room for.
+    pub fn room_there(&self, foreign: u32) -> Result<u32> {
+        let most = match &self.peer {
+            Some(peer) => peer.driver.most_received(),
+            None => self.guest.driver.most_received(),
+        };
+        let on_their_way = u32::try_from(self.there.missing())
+            .map_err(|_| Error::Wrong("too many packets are missing".into()))?;
+        Ok(most.saturating_sub(foreign).saturating_sub(on_their_way))
+    }
+
     /// The peer sends so many packets, or what fits of them.
     pub fn send_back(&mut self, count: u32, lossy: bool) -> Result<u32> {
         let to = self.guest.driver.mac();

@@ -90,6 +90,11 @@ impl<R: Registers> Driver<R> {
         self.options.mac
     }
 
+    /// Packets that a receive ring has room for, once all that came has been taken.
+    pub fn most_received(&self) -> u32 {
+        self.options.ring - 1
+    }
+
     /// Queues each way.
     pub fn queues(&self) -> u32 {
         self.options.kind.queues()

@@ -4,7 +4,7 @@
 
 use super::{mac, roundtrip::require_migration};
 use crate::{
-    bench::{self, open, Bench, Guest},
+    bench::{self, open, Bench, Guest, VLANS},
     device::Device,
     driver::Kind,
     error::{Error, Result},
@@ -48,6 +48,8 @@ pub struct Options {
 
 /// Bursts each way before the move, and after all memory has come.
 const BURSTS: u32 = 4;
+/// What a PF says at most when a VF has come: where it is, untagged and in each VLAN.
+const ANNOUNCEMENTS: u32 = 1 + VLANS.len() as u32;
 /// Seeds that may come to nothing before all is given up.
 const MOST_FAILURES: usize = 5;
 const BACKEND: Backend = Backend::Container;
@@ -175,7 +177,8 @@ fn carry(options: &Options, seed: u64) -> Result<Outcome> {
         while !all_here.load(Ordering::Relaxed) {
             // The guest has no room to receive in until what it had posted is there.
             let [there, back] = [(); 2].map(|()| bench.rng.random_range(1..=20));
-            bench.send_there(there, false)?;
+            let room = bench.room_there(ANNOUNCEMENTS)?;
+            bench.send_there(there.min(room), false)?;
             bench.send_back(back, true)?;
             bench.receive()?;
         }
