@@ -11,6 +11,8 @@ from rigtest.guest import Guest
 from rigtest.net import iperf3_rate, iperf3_server, peers
 
 
+# A group that nobody is in.
+AGAIN = "01:00:5e:12:34:56"
 PF, WIRE, INSIDE = "192.0.2.1", "192.0.2.3", "192.0.2.2"
 
 
@@ -118,11 +120,26 @@ def test_a_guest_joins_and_leaves_a_group(inside):
         # What is sent later arrives later.
         inside.guest.run(f"ping -c 1 -w 60 {PF}", timeout=90)
         return inside.received() - before
-    assert heard() < 25
+
+    def hears(yes):
+        """igbvf sends its list once, and does not look whether the PF took it
+        (e1000_update_mc_addr_list_vf): on a busy host, where the mailbox is held for longer
+        than it waits, the list is lost until the next one."""
+        counts = []
+        for attempt in range(3):
+            if attempt:
+                print(f"hears {counts}, wanted: {yes}; the guest:",
+                      inside.guest.run(f"cat /proc/net/dev_mcast; ip addr show {inside.netdev}; dmesg | tail -n 5"))
+                inside.guest.run(f"ip maddr add {AGAIN} dev {inside.netdev}; ip maddr del {AGAIN} dev {inside.netdev}")
+            counts.append(heard())
+            if (counts[-1] >= 50) if yes else (counts[-1] < 25):
+                return True
+        return False
+    assert hears(False)
     inside.guest.run(f"ip addr add fd00::12ab:cdef/64 dev {inside.netdev}")
-    assert heard() >= 50
+    assert hears(True)
     inside.guest.run(f"ip addr del fd00::12ab:cdef/64 dev {inside.netdev}")
-    assert heard() < 25
+    assert hears(False)
 
 
 def test_a_guest_changes_its_mac(inside):
