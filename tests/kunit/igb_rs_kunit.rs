@@ -9,6 +9,7 @@ use kernel::prelude::*;
 
 #[path = "../../drivers/net/ethernet/vendor/netdev"]
 mod netdev {
+    mod action;
     mod descriptor;
     mod filter_table;
     mod frame;

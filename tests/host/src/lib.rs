@@ -43,6 +43,7 @@ mod written;
 /// The PF's interface.
 #[path = "../../../drivers/net/ethernet/vendor/netdev"]
 mod netdev {
+    mod action;
     mod descriptor;
     mod filter_table;
     mod frame;

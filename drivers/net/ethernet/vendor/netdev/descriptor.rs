@@ -167,6 +167,13 @@ pub(crate) struct TxSegments {
 }
 
 impl TxOffload {
+    /// Nothing but to send.
+    pub(crate) const NONE: Self = Self {
+        vlan: None,
+        mac_length: 0,
+        checksum: None,
+    };
+
     /// Whether hardware has anything to do but to send.
     pub(crate) fn is_needed(&self) -> bool {
         self.vlan.is_some() || self.checksum.is_some()
@@ -355,6 +362,8 @@ mod tests {
     #[test]
     fn what_is_offloaded_is_flagged() {
         assert!(!PLAIN.is_needed());
+        assert!(!TxOffload::NONE.is_needed());
+        assert_eq!(TxOffload::NONE.flags(60), PLAIN.flags(60));
         let tagged = TxOffload {
             vlan: Some(5),
             ..PLAIN

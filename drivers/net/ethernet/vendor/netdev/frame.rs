@@ -24,6 +24,12 @@ pub(crate) const fn bytes(mtu: u32) -> u32 {
     }
 }
 
+/// Whether a buffer of `buffer` bytes holds any frame of an interface: the tag that is in none
+/// of these bytes, a second one, is no longer than the CRC, which is not received.
+pub(crate) const fn fits(mtu: u32, buffer: u32) -> bool {
+    bytes(mtu) <= buffer
+}
+
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_frame))]
 #[cfg(any(test, kunit_module))]
 mod tests {
@@ -34,5 +40,13 @@ mod tests {
         assert_eq!(bytes(1500), 1522);
         assert_eq!(bytes(MAX_MTU), 9238);
         assert_eq!(bytes(u32::MAX), MAX_BYTES);
+    }
+
+    #[test]
+    fn a_buffer_holds_frames_up_to_its_size() {
+        assert!(fits(MIN_MTU, 3072));
+        assert!(fits(3050, 3072));
+        assert!(!fits(3051, 3072));
+        assert!(!fits(u32::MAX, 3072));
     }
 }
