@@ -31,7 +31,6 @@ LIMITS = {None: 300}
 LEFT_OUT = {
     "net/netdevice.sh:DEV: .*(tx-gso-partial|tx-(gre|gre-csum|ipxip4|ipxip6|udp_tnl|udp_tnl-csum)-segmentation).*":
         "the stack cuts what is in tunnels",
-    "drivers/net/xdp.py:.*": "no XDP in the driver",
 }
 
 # Of the Python tests and ktap_helpers.sh, of net/lib.sh, and of netdevice.sh.

@@ -24,6 +24,7 @@ mod abi {
     pub(crate) mod netdev;
     mod netdev_queues;
     pub(crate) mod netdev_vf;
+    pub(crate) mod netdev_xdp;
     pub(crate) mod page_pool;
     pub(crate) mod pci;
     pub(crate) mod pci_errors;
@@ -34,8 +35,10 @@ mod abi {
     pub(crate) mod skb;
     #[path = "../../../../../mediate/abi/work.rs"]
     pub(crate) mod work;
+    pub(crate) mod xdp;
 }
 mod netdev {
+    pub(crate) mod action;
     pub(crate) mod counters;
     pub(crate) mod descriptor;
     mod ethtool;
@@ -54,6 +57,7 @@ mod netdev {
     pub(crate) mod settings;
     pub(crate) mod tx;
     pub(crate) mod vf_settings;
+    mod xdp;
 }
 mod pf {
     pub(crate) mod diagnose;

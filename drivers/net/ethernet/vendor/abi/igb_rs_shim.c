@@ -303,7 +303,8 @@ void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset
 	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, PAGE_SIZE);
 }
 
-struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len)
+struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len,
+				 unsigned int metadata)
 {
 	struct sk_buff *skb = napi_build_skb(page_address(page), PAGE_SIZE);
 
@@ -312,6 +313,8 @@ struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsig
 	skb_mark_for_recycle(skb);
 	skb_reserve(skb, headroom);
 	__skb_put(skb, len);
+	if (metadata)
+		skb_metadata_set(skb, metadata);
 	return skb;
 }
 
@@ -384,14 +387,14 @@ void igb_rs_unmap_page(struct device *dev, dma_addr_t addr, size_t len)
 
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
 				     struct napi_struct *napi, u16 queue, u16 count,
-				     unsigned int headroom, unsigned int buffer)
+				     unsigned int headroom, unsigned int buffer, bool both_ways)
 {
 	const struct page_pool_params params = {
 		.pool_size = count,
 		.nid = NUMA_NO_NODE,
 		.dev = dev,
 		.napi = napi,
-		.dma_dir = DMA_FROM_DEVICE,
+		.dma_dir = both_ways ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE,
 		.max_len = buffer,
 		.offset = headroom,
 		.netdev = netdev,

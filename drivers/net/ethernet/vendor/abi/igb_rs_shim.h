@@ -6,12 +6,17 @@
 #include <linux/netdevice.h>
 #include <linux/types.h>
 
+struct bpf_prog;
 struct device;
 struct devlink;
 struct ethtool_ops;
+struct netlink_ext_ack;
 struct page_pool;
 struct pci_dev;
 struct sk_buff;
+struct xdp_buff;
+struct xdp_frame;
+struct xdp_rxq_info;
 
 /* What the stack wants of a packet that is to be sent; offsets in bytes from its start. */
 struct igb_rs_packet {
@@ -88,7 +93,8 @@ int igb_rs_pad(struct sk_buff *skb, unsigned int len);
 void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len);
 void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset,
 		     unsigned int len);
-struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len);
+struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len,
+				 unsigned int metadata);
 void igb_rs_set_checked(struct sk_buff *skb);
 void igb_rs_set_vlan(struct sk_buff *skb, u16 tag);
 void igb_rs_set_hash(struct sk_buff *skb, u32 hash, bool ports);
@@ -99,7 +105,7 @@ unsigned int igb_rs_page_bytes(const struct sk_buff *skb, u16 index);
 
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
 				     struct napi_struct *napi, u16 queue, u16 count,
-				     unsigned int headroom, unsigned int buffer);
+				     unsigned int headroom, unsigned int buffer, bool both_ways);
 struct page *igb_rs_pool_alloc(struct page_pool *pool);
 dma_addr_t igb_rs_pool_address(const struct page *page);
 void igb_rs_pool_put(struct page_pool *pool, struct page *page);
@@ -128,6 +134,29 @@ void igb_rs_hint(struct device *dev, unsigned int irq, unsigned int index);
 void igb_rs_unhint(unsigned int irq);
 void igb_rs_prefer_cpu(struct net_device *dev, u16 queue);
 void igb_rs_link_napi(struct net_device *dev, u16 queue, struct napi_struct *napi);
+
+/* Inline, and nothing, where programs cannot be loaded. */
+void igb_rs_prog_get(struct bpf_prog *prog);
+void igb_rs_prog_put(struct bpf_prog *prog);
+int igb_rs_xdp_register(struct xdp_rxq_info *rxq, struct net_device *dev, u16 queue,
+			const struct napi_struct *napi);
+void igb_rs_xdp_prepare(struct xdp_buff *xdp, struct xdp_rxq_info *rxq, struct page *page,
+			unsigned int headroom, unsigned int len);
+u32 igb_rs_xdp_run(const struct bpf_prog *prog, struct xdp_buff *xdp);
+struct xdp_frame *igb_rs_xdp_frame(struct xdp_buff *xdp);
+void igb_rs_xdp_exception(const struct net_device *dev, const struct bpf_prog *prog, u32 action);
+unsigned int igb_rs_frame_bytes(const struct xdp_frame *frame);
+unsigned int igb_rs_frame_head(const struct xdp_frame *frame);
+u16 igb_rs_frame_pages(const struct xdp_frame *frame);
+unsigned int igb_rs_frame_page_bytes(const struct xdp_frame *frame, u16 index);
+dma_addr_t igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame);
+dma_addr_t igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame, u16 index);
+/* Of a frame in a page of a pool that is mapped both ways for the device. */
+dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame);
+void igb_rs_lock_queue(struct net_device *dev, u16 queue);
+void igb_rs_unlock_queue(struct net_device *dev, u16 queue);
+unsigned int igb_rs_tx_queues(const struct net_device *dev);
+void igb_rs_explain(struct netlink_ext_ack *extack, const char *text);
 
 void igb_rs_bh_disable(void);
 void igb_rs_bh_enable(void);

@@ -15,6 +15,10 @@ use super::{
         self,
         VfOperations, //
     },
+    netdev_xdp::{
+        self,
+        XdpOperations, //
+    },
     pci::as_raw,
     rx_mode::RxMode,
     skb::SkBuff, //
@@ -42,7 +46,9 @@ use kernel::{
 
 /// What a driver does with its network device. All but `xmit` and `tx_timeout` are called
 /// with the RTNL held, in process context, and may sleep; `stats` may not.
-pub(crate) trait Operations: Send + Sync + EthtoolOperations + VfOperations {
+pub(crate) trait Operations:
+    Send + Sync + EthtoolOperations + VfOperations + XdpOperations
+{
     /// The device that this drives.
     fn device(&self) -> &NetDevice;
 
@@ -268,6 +274,7 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
             let (fixed, changeable) = (feature::FIXED, feature::CHANGEABLE);
             bindings::igb_rs_set_features(dev, fixed, changeable, feature::OFF, feature::VLAN);
         }
+        ops.device().advertise_xdp();
         // SAFETY: The device is set up.
         to_result(unsafe { bindings::register_netdev(dev) })?;
         Ok(Self {
@@ -290,6 +297,8 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
         ndo_set_features: Some(set_features::<T>),
         ndo_features_check: Some(features_check),
         ndo_tx_timeout: Some(tx_timeout::<T>),
+        ndo_bpf: Some(netdev_xdp::bpf::<T>),
+        ndo_xdp_xmit: Some(netdev_xdp::xmit::<T>),
         ..netdev_vf::ops::<T>()
     };
 }

@@ -13,10 +13,10 @@ use super::{
         Poller, //
     },
     netdev::NetDevice,
-    skb::SkBuff, //
+    skb::SkBuff,
+    xdp::RxQueue, //
 };
 use core::{
-    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
@@ -34,21 +34,41 @@ use kernel::{
 /// Bytes of a page that are the NIC's.
 pub(crate) const BUFFER: u16 = 3072;
 
-/// Bytes before those: room for headers that the stack puts in front.
-const HEADROOM: u16 = 64;
+/// Bytes before those: room for headers that the stack, or a program, puts in front.
+const HEADROOM: u16 = 256;
 
-// What is left holds the shared part of a socket buffer, which is of 320 bytes.
-const _: () = assert!(PAGE_SIZE == 4096);
+/// Bytes behind all others of a page, for the shared part of a socket buffer.
+const SHARED: u16 = 320;
+
+/// Bytes of a page that a frame and what is in front of it may take.
+const ROOM: u16 = 4096 - SHARED;
+
+const _: () = assert!(PAGE_SIZE == 4096 && HEADROOM + BUFFER <= ROOM);
+// What programs are promised.
+const _: () = assert!(kernel_bindings::XDP_PACKET_HEADROOM == 256 && HEADROOM == 256);
+
+/// A page pool that is owned; what is left of it goes when its last page comes back.
+struct Pool(NonNull<kernel_bindings::page_pool>);
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: Owned. Pages that others still have keep what they need of it.
+        unsafe { bindings::page_pool_destroy(self.0.as_ptr()) };
+    }
+}
 
 /// The buffers of a receive ring, all of them the NIC's.
 ///
 /// # Invariants
 ///
-/// `pool` is owned; each of `pages` is from it, mapped, and owned.
+/// Each of `pages` is from `pool`, mapped, and owned; mapped both ways if `both_ways`.
 pub(crate) struct RxBuffers<'bound> {
     dev: &'bound Device<Bound>,
-    pool: NonNull<kernel_bindings::page_pool>,
+    both_ways: bool,
     pages: KVec<NonNull<kernel_bindings::page>>,
+    /// Unregistered before the pool is gone.
+    queue: RxQueue,
+    pool: Pool,
 }
 
 // SAFETY: Owned, and used by one thread at a time, for all methods that use the pool take
@@ -57,13 +77,15 @@ unsafe impl Send for RxBuffers<'_> {}
 
 impl<'bound> RxBuffers<'bound> {
     /// `count` buffers for queue `queue` of `netdev`, which `napi` polls. They must be gone
-    /// before that is. Sleeps. Errors: `ENOMEM`.
+    /// before that is. If `both_ways`, the NIC may be told to send from them, too. Sleeps.
+    /// Errors: `ENOMEM`, `ENOSPC`.
     pub(crate) fn new<P: Poller>(
         dev: &'bound Device<Bound>,
         netdev: &NetDevice,
         napi: &Napi<P>,
         queue: u8,
         count: u16,
+        both_ways: bool,
     ) -> Result<Self> {
         // SAFETY: All are valid, and outlive the pool.
         let pool = from_err_ptr(unsafe {
@@ -75,13 +97,17 @@ impl<'bound> RxBuffers<'bound> {
                 count,
                 c_uint::from(HEADROOM),
                 c_uint::from(BUFFER),
+                both_ways,
             )
         })?;
-        // INVARIANT: Just created; no pages yet.
+        let pool = Pool(NonNull::new(pool).ok_or(ENOMEM)?);
+        // INVARIANT: No pages yet.
         let mut this = Self {
             dev,
-            pool: NonNull::new(pool).ok_or(ENOMEM)?,
+            both_ways,
             pages: KVec::with_capacity(usize::from(count), GFP_KERNEL)?,
+            queue: RxQueue::new(netdev, napi, queue, pool.0)?,
+            pool,
         };
         for _ in 0..count {
             let page = this.alloc().ok_or(ENOMEM)?;
@@ -94,7 +120,7 @@ impl<'bound> RxBuffers<'bound> {
     /// A page of the pool, owned by the caller.
     fn alloc(&mut self) -> Option<NonNull<kernel_bindings::page>> {
         // SAFETY: The pool is owned, and nobody else allocates from it now.
-        NonNull::new(unsafe { bindings::igb_rs_pool_alloc(self.pool.as_ptr()) })
+        NonNull::new(unsafe { bindings::igb_rs_pool_alloc(self.pool.0.as_ptr()) })
     }
 
     /// Where the NIC finds buffer `index`; 0 if there is none.
@@ -115,7 +141,7 @@ impl<'bound> RxBuffers<'bound> {
     ) -> Option<R> {
         let page = *self.pages.get(usize::from(index))?;
         let length = length.min(BUFFER);
-        sync(self.pool, page, length);
+        sync(self.pool.0, page, length);
         // SAFETY: The page is owned, and the NIC writes no more until it is offered again.
         let answer = f(unsafe { bytes(page, length) });
         let address = self.address(index);
@@ -135,12 +161,17 @@ impl<'bound> RxBuffers<'bound> {
         // INVARIANT: From the pool; the one that was there is given away.
         let page = core::mem::replace(self.pages.get_mut(usize::from(index))?, new);
         let length = length.min(BUFFER);
-        sync(self.pool, page, length);
+        sync(self.pool.0, page, length);
+        // INVARIANT: A buffer is within the room.
         Some(Filled {
-            pool: self.pool,
+            pool: self.pool.0,
             page,
-            length,
-            _buffers: PhantomData,
+            place: Place {
+                headroom: HEADROOM,
+                length,
+                metadata: 0,
+            },
+            buffers: self,
         })
     }
 }
@@ -149,10 +180,8 @@ impl Drop for RxBuffers<'_> {
     fn drop(&mut self) {
         for page in &self.pages {
             // SAFETY: From the pool, and owned.
-            unsafe { bindings::igb_rs_pool_put(self.pool.as_ptr(), page.as_ptr()) };
+            unsafe { bindings::igb_rs_pool_put(self.pool.0.as_ptr(), page.as_ptr()) };
         }
-        // SAFETY: Owned. Pages that the stack still has keep what they need of it.
-        unsafe { bindings::page_pool_destroy(self.pool.as_ptr()) };
     }
 }
 
@@ -181,19 +210,85 @@ unsafe fn bytes<'a>(page: NonNull<kernel_bindings::page>, length: u16) -> &'a [u
     }
 }
 
+/// Where a frame is in its page, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// What is in front of it.
+    pub(super) headroom: u16,
+    /// The frame itself.
+    pub(super) length: u16,
+    /// What of the headroom, just before the frame, goes with it.
+    pub(super) metadata: u8,
+}
+
+impl Place {
+    /// Where a program has left a frame; [`None`] if that is in no page.
+    pub(super) fn of(buff: &bindings::xdp_buff) -> Option<Self> {
+        let start = buff.data.addr();
+        let distance = |from: usize, to: usize| to.checked_sub(from);
+        Some(Self {
+            headroom: distance(buff.data_hard_start.addr(), start)?
+                .try_into()
+                .ok()?,
+            length: distance(start, buff.data_end.addr())?.try_into().ok()?,
+            // Of a frame without any it is said to be behind the start.
+            metadata: distance(buff.data_meta.addr(), start)
+                .map_or(Ok(0), u8::try_from)
+                .ok()?,
+        })
+    }
+}
+
 /// A buffer that the NIC has written and knows no more. Reused if it is dropped.
 ///
 /// # Invariants
 ///
-/// `page` is from `pool`, and owned; `length` is at most [`BUFFER`].
+/// `page` is from `pool`, and owned; the frame is within [`ROOM`], with its metadata.
 pub(crate) struct Filled<'a> {
     pool: NonNull<kernel_bindings::page_pool>,
     page: NonNull<kernel_bindings::page>,
-    length: u16,
-    _buffers: PhantomData<&'a ()>,
+    place: Place,
+    buffers: &'a RxBuffers<'a>,
 }
 
 impl Filled<'_> {
+    /// Where the frame is.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The raw page, for this layer.
+    pub(super) fn page(&self) -> *mut kernel_bindings::page {
+        self.page.as_ptr()
+    }
+
+    /// The raw queue that has received it, for this layer.
+    pub(super) fn queue(&self) -> *mut bindings::xdp_rxq_info {
+        self.buffers.queue.as_raw()
+    }
+
+    /// Whether the NIC may be told to send it.
+    pub(super) fn is_both_ways(&self) -> bool {
+        self.buffers.both_ways
+    }
+
+    /// The same page, in which the frame is at `place` now; [`None`], and it is dropped, if
+    /// that is beyond the room.
+    pub(super) fn moved(mut self, place: Place) -> Option<Self> {
+        let end = place.headroom.checked_add(place.length)?;
+        if end > ROOM || u16::from(place.metadata) > place.headroom {
+            return None;
+        }
+        // INVARIANT: Checked.
+        self.place = place;
+        Some(self)
+    }
+
+    /// The page is somebody else's now.
+    pub(super) fn give_away(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+
     /// Makes a packet of it, without a copy. [`None`] if there is no memory. From a poll.
     pub(crate) fn into_packet(self, _napi: &NapiRef<'_>) -> Option<SkBuff> {
         // SAFETY: The page is owned and in the linear map; what is behind headroom and bytes
@@ -201,13 +296,14 @@ impl Filled<'_> {
         let skb = unsafe {
             bindings::igb_rs_build_skb(
                 self.page.as_ptr(),
-                c_uint::from(HEADROOM),
-                c_uint::from(self.length),
+                c_uint::from(self.place.headroom),
+                c_uint::from(self.place.length),
+                c_uint::from(self.place.metadata),
             )
         };
         let skb = NonNull::new(skb)?;
         // The packet owns the page now.
-        let _ = ManuallyDrop::new(self);
+        self.give_away();
         // SAFETY: Just built, and owned.
         Some(unsafe { SkBuff::from_raw(skb) })
     }
@@ -223,8 +319,8 @@ impl Filled<'_> {
             bindings::igb_rs_add_page(
                 skb.as_raw(),
                 this.page.as_ptr(),
-                c_uint::from(HEADROOM),
-                c_uint::from(this.length),
+                c_uint::from(this.place.headroom),
+                c_uint::from(this.place.length),
             )
         };
     }

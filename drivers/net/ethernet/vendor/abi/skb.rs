@@ -119,42 +119,11 @@ impl SkBuff {
         Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), length) })
     }
 
-    /// Maps the head of the packet to be sent by `dev`. Errors: `ENOMEM`.
-    pub(crate) fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>> {
-        let length = self.describe_head();
-        // SAFETY: Valid and owned; `dev` is bound.
-        let address = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
-        Piece::new(dev, address, length, false)
-    }
-
     /// Bytes of the head.
     fn describe_head(&self) -> u32 {
         // SAFETY: Valid and owned.
         let skb = unsafe { self.0.as_ref() };
         skb.len.saturating_sub(skb.data_len)
-    }
-
-    /// Maps page `index` of the packet, as of [`Packet::pages`], to be sent by `dev`. Errors:
-    /// `ENOMEM`, `EINVAL` if there is none.
-    pub(crate) fn map_page<'bound>(
-        &self,
-        dev: &'bound Device<Bound>,
-        index: u16,
-    ) -> Result<Piece<'bound>> {
-        // SAFETY: Valid and owned.
-        let length = unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) };
-        if length == 0 {
-            return Err(EINVAL);
-        }
-        // SAFETY: There is such a page, for it has a length; `dev` is bound.
-        let address = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
-        Piece::new(dev, address, length, true)
-    }
-
-    /// Bytes of page `index`; 0 if there is none.
-    pub(crate) fn page_bytes(&self, index: u16) -> u32 {
-        // SAFETY: Valid and owned.
-        unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) }
     }
 
     /// The packet was sent. From a poll.
@@ -235,22 +204,74 @@ impl Drop for SkBuff {
     }
 }
 
+/// What is sent: a head, and pages behind it.
+pub(crate) trait Pieces {
+    /// Maps the head to be sent by `dev`. Errors: `ENOMEM`.
+    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>>;
+
+    /// Maps page `index`, as of [`Packet::pages`], to be sent by `dev`. Errors: `ENOMEM`,
+    /// `EINVAL` if there is none.
+    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Result<Piece<'bound>>;
+
+    /// Bytes of page `index`; 0 if there is none.
+    fn page_bytes(&self, index: u16) -> u32;
+}
+
+impl Pieces for SkBuff {
+    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>> {
+        // SAFETY: Valid and owned; `dev` is bound.
+        let address = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
+        Piece::mapped(dev, address, self.describe_head(), Mapping::Head)
+    }
+
+    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Result<Piece<'bound>> {
+        let length = self.page_bytes(index);
+        if length == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: There is such a page, for it has a length; `dev` is bound.
+        let address = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
+        Piece::mapped(dev, address, length, Mapping::Page)
+    }
+
+    fn page_bytes(&self, index: u16) -> u32 {
+        // SAFETY: Valid and owned.
+        unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) }
+    }
+}
+
+/// How memory was mapped that the NIC reads.
+#[derive(Clone, Copy)]
+pub(super) enum Mapping {
+    /// As bytes of the linear map.
+    Head,
+    /// As part of a page.
+    Page,
+    /// By the pool that the page is from, which unmaps it.
+    Pool,
+}
+
 /// A part of a packet that the NIC may read; unmapped on drop. The packet must be kept for as
 /// long as the NIC does.
 ///
 /// # Invariants
 ///
-/// `length` bytes are mapped for `dev` at `address`.
+/// `length` bytes are mapped for `dev` at `address`, as `mapping` says.
 pub(crate) struct Piece<'bound> {
     dev: &'bound Device<Bound>,
     address: u64,
     length: u32,
-    is_page: bool,
+    mapping: Mapping,
 }
 
 impl<'bound> Piece<'bound> {
     /// What was just mapped, unless that failed. Errors: `ENOMEM`.
-    fn new(dev: &'bound Device<Bound>, address: u64, length: u32, is_page: bool) -> Result<Self> {
+    pub(super) fn mapped(
+        dev: &'bound Device<Bound>,
+        address: u64,
+        length: u32,
+        mapping: Mapping,
+    ) -> Result<Self> {
         // SAFETY: Asks about the mapping just tried.
         if unsafe { bindings::igb_rs_mapping_failed(dma::raw(dev), address) } {
             return Err(ENOMEM);
@@ -260,8 +281,19 @@ impl<'bound> Piece<'bound> {
             dev,
             address,
             length,
-            is_page,
+            mapping,
         })
+    }
+
+    /// What a pool has mapped, which keeps it so for as long as the page is not returned.
+    pub(super) fn of_pool(dev: &'bound Device<Bound>, address: u64, length: u32) -> Self {
+        // INVARIANT: Mapped by the pool.
+        Self {
+            dev,
+            address,
+            length,
+            mapping: Mapping::Pool,
+        }
     }
 
     /// Where the NIC finds it.
@@ -281,10 +313,14 @@ impl Drop for Piece<'_> {
         let length = self.length as usize;
         // SAFETY: Mapped by the invariant, and unmapped once.
         unsafe {
-            if self.is_page {
-                bindings::igb_rs_unmap_page(dma::raw(self.dev), self.address, length);
-            } else {
-                bindings::igb_rs_unmap_head(dma::raw(self.dev), self.address, length);
+            match self.mapping {
+                Mapping::Head => {
+                    bindings::igb_rs_unmap_head(dma::raw(self.dev), self.address, length)
+                }
+                Mapping::Page => {
+                    bindings::igb_rs_unmap_page(dma::raw(self.dev), self.address, length)
+                }
+                Mapping::Pool => {}
             }
         }
     }

@@ -14,7 +14,8 @@ use crate::{
     abi::{
         lock::Rtnl,
         netdev::random_key,
-        work::Run, //
+        work::Run,
+        xdp::Program, //
     },
     pf::{
         port::Port,
@@ -113,6 +114,25 @@ impl<'bound> Interface<'bound> {
         self.stop(&mut state);
         self.start(&mut state).or_else(|errno| {
             state.settings = before;
+            self.start(&mut state)?;
+            Err(errno)
+        })
+    }
+
+    /// Lets frames be seen by `program`, or by none. If there was one, or is none, it is
+    /// exchanged while the queues run; else they start anew, for their buffers are not the same.
+    /// With the RTNL held; sleeps. Errors: `ENOMEM`, and all is as it was.
+    pub(super) fn set_program(&self, program: Option<Program>) -> Result {
+        let mut state = self.state.lock();
+        let slot = &self.port.program;
+        if state.running == 0 || slot.is_some() == program.is_some() {
+            drop(slot.exchange(program));
+            return Ok(());
+        }
+        self.stop(&mut state);
+        let before = slot.exchange(program);
+        self.start(&mut state).or_else(|errno| {
+            drop(slot.exchange(before));
             self.start(&mut state)?;
             Err(errno)
         })

@@ -60,7 +60,7 @@ pub(super) fn passes(port: &Port<'_>, queue: &Arc<Queue<'_>>) -> Result<bool> {
     let bar = &port.bar;
     let number = port.pool.queue(0);
     let mut tx = TxRing::new(dev, number, RING)?;
-    let buffers = RxBuffers::new(dev, &port.netdev, queue, 0, RING)?;
+    let buffers = RxBuffers::new(dev, &port.netdev, queue, 0, RING, false)?;
     let mut rx = RxRing::new(dev, buffers, number, RING)?;
     let passed = port.loop_back().and_then(|()| {
         tx.start(bar)?;

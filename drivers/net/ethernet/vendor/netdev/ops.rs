@@ -9,7 +9,8 @@ use super::{
         Recovery,
         Watchdog,
         WATCHDOG_INTERVAL, //
-    }, //
+    },
+    xdp, //
 };
 use crate::{
     abi::{
@@ -122,9 +123,17 @@ impl Operations for Netdev<'_> {
     }
 
     fn change_mtu(&self, mtu: u32) -> Result {
-        // A receive buffer fits any MTU, so the queues go on.
+        let port = self.port();
+        if port.program.is_some() && !xdp::fits(mtu) {
+            dev_warn!(
+                port.pdev,
+                "an MTU of {mtu} is not supported with XDP: a frame must fit into one buffer\n"
+            );
+            return Err(EINVAL);
+        }
+        // Receive buffers fit any MTU, so the queues go on.
         self.device().set_mtu(mtu);
-        self.port().write_frame_size()
+        port.write_frame_size()
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) -> Result {

@@ -9,6 +9,7 @@ use super::{
     },
     rx::{
         Features,
+        Received,
         RxCounts,
         RxRing, //
     },
@@ -16,7 +17,8 @@ use super::{
     tx::{
         Sent,
         TxRing, //
-    }, //
+    },
+    xdp::Pending, //
 };
 use crate::{
     abi::{
@@ -56,7 +58,7 @@ pub(crate) struct Counts {
     pub(crate) rx_packets: Atomic<u64>,
     /// Bytes received.
     pub(crate) rx_bytes: Atomic<u64>,
-    /// Packets dropped for want of memory.
+    /// Packets dropped for want of memory, or for they are too long for a program to see.
     pub(crate) rx_dropped: Atomic<u64>,
     /// Packets with a wrong checksum.
     pub(crate) rx_bad_checksums: Atomic<u64>,
@@ -95,12 +97,13 @@ fn add(counter: &Atomic<u64>, value: u32) {
 /// those who send and by the poll, which takes out what was sent.
 #[pin_data]
 pub(crate) struct QueuePair<'bound> {
-    port: Arc<Port<'bound>>,
+    pub(super) port: Arc<Port<'bound>>,
     /// Its number among the interface's queues, and so its vector.
-    index: u8,
-    /// There while the interface is open. Taken in softirqs.
+    pub(super) index: u8,
+    /// There while the interface is open. Taken in softirqs, by those who send after the lock of
+    /// the core's queue.
     #[pin]
-    tx: SpinLock<Option<TxRing<'bound>>>,
+    pub(super) tx: SpinLock<Option<TxRing<'bound>>>,
     /// What was sent and received.
     pub(crate) counts: Counts,
     /// How often the vector has fired.
@@ -254,19 +257,28 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
         };
         let mut counts = RxCounts::default();
         let mut packets = 0;
+        let (port, mut pending) = (&self.port, Pending::default());
+        let program = port.program.get(napi);
+        let program = program.as_ref();
         while packets < budget {
-            match side.ring.receive(napi, &features, &mut counts) {
+            match side
+                .ring
+                .receive(port, napi, &features, program, &mut counts)
+            {
                 None => break,
-                Some(None) => {}
-                Some(Some(skb)) => skb.deliver(napi, self.index),
+                Some(Received::Packet(skb)) => skb.deliver(napi, self.index),
+                Some(Received::Frame(frame)) => self.send_back(frame, program, &mut pending),
+                Some(Received::Redirected) => pending.note_redirected(),
+                Some(Received::Dropped) => {}
             }
             packets += 1;
         }
+        self.finish(pending, napi);
         if packets != 0 {
             side.ring.offer(&self.port.bar);
             add(&self.counts.rx_packets, counts.packets);
             add(&self.counts.rx_bytes, counts.bytes);
-            add(&self.counts.rx_dropped, counts.no_memory);
+            add(&self.counts.rx_dropped, counts.dropped);
             add(&self.counts.rx_bad_checksums, counts.bad_checksums);
         }
         side.packets = side.packets.saturating_add(counts.packets.max(sent));
@@ -323,7 +335,8 @@ pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> R
     let dev = port.pdev.as_ref();
     let size = settings.rx_size;
     let tx = TxRing::new(dev, number, settings.tx_size)?;
-    let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size)?;
+    let sends_back = port.program.is_some();
+    let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size, sends_back)?;
     let rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
     start(port, index, number, &tx, &rx).inspect_err(|_| halt(port, number))?;
@@ -359,9 +372,12 @@ pub(super) fn close(queue: &Queue<'_>) {
     port.mask_queue(index);
     port.netdev.unlink_napi(index);
     let rx = queue.disable();
-    halt(port, number);
+    // Those who send frames are not the core, and find no ring from here on.
     let tx = pair.exchange_tx(None);
-    drop((rx, tx));
+    halt(port, number);
+    // What is sent may be from the pages of what was received.
+    drop(tx);
+    drop(rx);
     port.netdev.reset_sent(index);
 }
 

@@ -32,8 +32,14 @@ use crate::{
         skb::{
             SkBuff,
             MAX_PAGES, //
+        },
+        xdp::{
+            ProgramRef,
+            Verdict,
+            XdpFrame, //
         }, //
     },
+    pf::port::Port,
     regs::{
         rx::{
             RDBAH,
@@ -84,13 +90,25 @@ pub(super) struct Features {
 /// What was received in a run.
 #[derive(Default)]
 pub(super) struct RxCounts {
-    /// Packets passed up, and their bytes.
+    /// Packets passed up or seen by a program, and their bytes.
     pub(super) packets: u32,
     pub(super) bytes: u32,
-    /// Packets dropped for want of memory.
-    pub(super) no_memory: u32,
+    /// Packets dropped for want of memory, or for they are too long for a program to see.
+    pub(super) dropped: u32,
     /// Packets with a wrong checksum, which are passed up all the same.
     pub(super) bad_checksums: u32,
+}
+
+/// What became of a packet.
+pub(super) enum Received {
+    /// It is for the stack.
+    Packet(SkBuff),
+    /// A program wants it sent back.
+    Frame(XdpFrame),
+    /// A program has sent it elsewhere.
+    Redirected,
+    /// It was dropped.
+    Dropped,
 }
 
 /// A receive ring, its buffers, and the packet that is being put together.
@@ -198,14 +216,17 @@ impl<'bound> RxRing<'bound> {
         }
     }
 
-    /// Reads descriptors up to the end of a packet; [`None`] if the device has not filled
-    /// them yet. After a run of calls, [`offer`](Self::offer) gives them back.
+    /// Reads descriptors up to the end of a packet, which a program sees first if there is one;
+    /// [`None`] if the device has not filled them yet. After a run of calls,
+    /// [`offer`](Self::offer) gives them back.
     pub(super) fn receive(
         &mut self,
+        port: &Port<'_>,
         napi: &NapiRef<'_>,
         features: &Features,
+        program: Option<&ProgramRef<'_>>,
         counts: &mut RxCounts,
-    ) -> Option<Option<SkBuff>> {
+    ) -> Option<Received> {
         loop {
             let done = RxDone::parse(self.ring.second(self.next))?;
             self.ring.acquire();
@@ -215,22 +236,32 @@ impl<'bound> RxRing<'bound> {
                 None
             };
             let packet = core::mem::replace(&mut self.packet, Packet::Lost);
-            self.packet = self.take(packet, &done, napi);
-            let address = self.buffers.address(self.next);
-            self.ring.write(self.next, descriptor::rx_offer(address));
-            let next = self.next + 1;
-            self.next = if next < self.size { next } else { 0 };
+            let is_wanted = !done.error || features.damaged;
+            let taken = match program {
+                Some(program) if is_wanted => self.show(packet, &done, port, napi, program),
+                Some(_) | None => Ok(self.take(packet, &done, napi)),
+            };
+            self.renew();
+            match taken {
+                Ok(packet) => self.packet = packet,
+                Err(received) => {
+                    self.packet = Packet::None;
+                    counts.packets += 1;
+                    counts.bytes += u32::from(done.length);
+                    return Some(received);
+                }
+            }
             if !done.end_of_packet {
                 continue;
             }
             let packet = core::mem::replace(&mut self.packet, Packet::None);
             let Packet::Partial(mut skb, _) = packet else {
-                counts.no_memory += 1;
-                return Some(None);
+                counts.dropped += 1;
+                return Some(Received::Dropped);
             };
-            if done.error && !features.damaged {
+            if !is_wanted {
                 // The device has counted it.
-                return Some(None);
+                return Some(Received::Dropped);
             }
             match done.checksum {
                 Checksum::Good if features.checksum => skb.set_checked(),
@@ -245,8 +276,16 @@ impl<'bound> RxRing<'bound> {
             }
             counts.packets += 1;
             counts.bytes += skb.len();
-            return Some(Some(skb));
+            return Some(Received::Packet(skb));
         }
+    }
+
+    /// Makes the next descriptor the device's again, and goes on to the one after it.
+    fn renew(&mut self) {
+        let address = self.buffers.address(self.next);
+        self.ring.write(self.next, descriptor::rx_offer(address));
+        let next = self.next + 1;
+        self.next = if next < self.size { next } else { 0 };
     }
 
     /// Looks at all frames that have come, and counts those that are `frame`, without the
@@ -258,12 +297,38 @@ impl<'bound> RxRing<'bound> {
             let is_frame = |bytes: &[u8]| bytes == frame;
             let same = self.buffers.with_bytes(self.next, done.length, is_frame);
             count += u16::from(same == Some(true) && done.end_of_packet && !done.error);
-            let address = self.buffers.address(self.next);
-            self.ring.write(self.next, descriptor::rx_offer(address));
-            let next = self.next + 1;
-            self.next = if next < self.size { next } else { 0 };
+            self.renew();
         }
         count
+    }
+
+    /// Shows the next descriptor's frame to a program; answers it as a packet if the stack
+    /// is to have it.
+    fn show(
+        &mut self,
+        packet: Packet,
+        done: &RxDone,
+        port: &Port<'_>,
+        napi: &NapiRef<'_>,
+        program: &ProgramRef<'_>,
+    ) -> Result<Packet, Received> {
+        match packet {
+            Packet::None if done.end_of_packet => {
+                let Some(filled) = self.buffers.exchange(self.next, done.length) else {
+                    return Ok(Packet::Lost);
+                };
+                match program.run(filled, &port.netdev) {
+                    Verdict::Pass(filled) => Ok(filled
+                        .into_packet(napi)
+                        .map_or(Packet::Lost, |skb| Packet::Partial(skb, 0))),
+                    Verdict::SendBack(frame) => Err(Received::Frame(frame)),
+                    Verdict::Redirected => Err(Received::Redirected),
+                    Verdict::Dropped => Err(Received::Dropped),
+                }
+            }
+            // It is in more than one buffer, of which a program sees one.
+            Packet::None | Packet::Partial(..) | Packet::Lost => Ok(Packet::Lost),
+        }
     }
 
     /// Adds the next descriptor's bytes to the packet.

@@ -22,8 +22,10 @@ use crate::{
         napi::NapiRef,
         skb::{
             Piece,
+            Pieces,
             SkBuff, //
-        }, //
+        },
+        xdp::XdpFrame, //
     },
     pf::port::Port,
     regs::{
@@ -61,9 +63,17 @@ pub(crate) const MOST: u16 = 1 + 1 + 17 + 4;
 pub(super) const SWITCH_TIMEOUT: Delta = Delta::from_millis(20);
 pub(super) const SWITCH_POLL: Delta = Delta::from_micros(100);
 
-/// A packet that the device has been given.
+/// What is kept until the device has sent it.
+enum Payload {
+    /// A packet of the stack's.
+    Packet(SkBuff),
+    /// A frame that the stack does not know.
+    Frame(XdpFrame),
+}
+
+/// What the device has been given.
 struct InFlight {
-    skb: SkBuff,
+    payload: Payload,
     /// Its last descriptor.
     last: u16,
     /// Bytes and packets on the wire.
@@ -75,7 +85,7 @@ struct InFlight {
 struct Slot<'bound> {
     /// What the device reads; dropped before the packet is.
     piece: Option<Piece<'bound>>,
-    /// The packet, in its first descriptor's slot.
+    /// What it is part of, in its first descriptor's slot.
     packet: Option<InFlight>,
 }
 
@@ -202,14 +212,13 @@ impl<'bound> TxRing<'bound> {
         match self.place(&skb, &packet, &offload) {
             Some(last) => {
                 let bytes = packet.wire_bytes();
-                if let Some(slot) = self.slots.get_mut(usize::from(first)) {
-                    slot.packet = Some(InFlight {
-                        skb,
-                        last,
-                        bytes,
-                        packets: packet.wire_packets(),
-                    });
-                }
+                let in_flight = InFlight {
+                    payload: Payload::Packet(skb),
+                    last,
+                    bytes,
+                    packets: packet.wire_packets(),
+                };
+                self.keep(first, in_flight);
                 Sent::Queued(bytes)
             }
             None => {
@@ -217,6 +226,41 @@ impl<'bound> TxRing<'bound> {
                 self.take_back(first);
                 Sent::Dropped
             }
+        }
+    }
+
+    /// Puts a frame into the ring, and answers its bytes; gives it back if there is no room, or
+    /// it cannot be mapped. The device looks at it after [`kick`](Self::kick).
+    pub(super) fn send_frame(&mut self, frame: XdpFrame) -> Result<u32, XdpFrame> {
+        if !self.has_room() {
+            return Err(frame);
+        }
+        let packet = Packet {
+            length: frame.len(),
+            head: frame.head(),
+            pages: frame.pages(),
+            ..Packet::default()
+        };
+        let first = self.positions.next();
+        let Some(last) = self.place(&frame, &packet, &TxOffload::NONE) else {
+            self.take_back(first);
+            return Err(frame);
+        };
+        let bytes = packet.wire_bytes();
+        let in_flight = InFlight {
+            payload: Payload::Frame(frame),
+            last,
+            bytes,
+            packets: packet.wire_packets(),
+        };
+        self.keep(first, in_flight);
+        Ok(bytes)
+    }
+
+    /// Keeps what the device has been given in the slot of its first descriptor.
+    fn keep(&mut self, first: u16, packet: InFlight) {
+        if let Some(slot) = self.slots.get_mut(usize::from(first)) {
+            slot.packet = Some(packet);
         }
     }
 
@@ -241,9 +285,9 @@ impl<'bound> TxRing<'bound> {
 
     /// Fills descriptors for a packet; answers the last one. [`None`], and some may be
     /// filled, if it cannot be mapped or is too large.
-    fn place(&mut self, skb: &SkBuff, packet: &Packet, offload: &TxOffload) -> Option<u16> {
+    fn place(&mut self, pieces: &impl Pieces, packet: &Packet, offload: &TxOffload) -> Option<u16> {
         let mut left = (0..packet.pages).fold(offload::descriptors(packet.head), |sum, page| {
-            sum.saturating_add(offload::descriptors(skb.page_bytes(page)))
+            sum.saturating_add(offload::descriptors(pieces.page_bytes(page)))
         });
         if left >= u32::from(self.positions.free()) {
             return None;
@@ -261,8 +305,8 @@ impl<'bound> TxRing<'bound> {
         let mut last = self.positions.next();
         for page in 0..=packet.pages {
             let piece = match page.checked_sub(1) {
-                None => skb.map_head(self.dev),
-                Some(page) => skb.map_page(self.dev, page),
+                None => pieces.map_head(self.dev),
+                Some(page) => pieces.map_page(self.dev, page),
             };
             let piece = piece.ok()?;
             let (mut address, mut rest) = (piece.dma_address(), piece.len());
@@ -311,23 +355,35 @@ impl<'bound> TxRing<'bound> {
     /// Takes out what the device has sent.
     pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> Reaped {
         let mut reaped = Reaped::default();
-        while let Some(packet) = self.take_sent() {
+        // A poll without a budget may be in a hard interrupt, where pools are not to be used.
+        let with_frames = napi.budget() != 0;
+        while let Some(packet) = self.take_sent(with_frames) {
             reaped.packets += packet.packets;
             reaped.bytes += packet.bytes;
-            packet.skb.consume(napi);
+            match packet.payload {
+                Payload::Packet(skb) => skb.consume(napi),
+                Payload::Frame(frame) => drop(frame),
+            }
         }
         reaped
     }
 
     /// Takes out what the device has sent, in a test.
     pub(super) fn forget_sent(&mut self) {
-        while self.take_sent().is_some() {}
+        while self.take_sent(true).is_some() {}
     }
 
-    /// Takes out the oldest packet, if the device has sent it.
-    fn take_sent(&mut self) -> Option<InFlight> {
+    /// Takes out the oldest packet, if the device has sent it. Unless `with_frames`, one that the
+    /// stack does not know stays, and what is behind it.
+    fn take_sent(&mut self, with_frames: bool) -> Option<InFlight> {
         let slot = self.slots.get_mut(usize::from(self.positions.oldest()?))?;
-        let done = |packet: &mut InFlight| descriptor::tx_is_done(self.ring.second(packet.last));
+        let done = |packet: &mut InFlight| {
+            let may_go = match packet.payload {
+                Payload::Packet(_) => true,
+                Payload::Frame(_) => with_frames,
+            };
+            may_go && descriptor::tx_is_done(self.ring.second(packet.last))
+        };
         let packet = slot.packet.take_if(done)?;
         loop {
             let index = self.positions.oldest().unwrap_or(packet.last);

@@ -5,7 +5,8 @@
 use crate::{
     abi::{
         netdev::NetDevice,
-        power, //
+        power,
+        xdp::ProgramSlot, //
     },
     netdev::{
         counters::Totals,
@@ -63,7 +64,7 @@ use kernel::{
 /// One port of a bound device.
 ///
 /// Locks, in the order in which they are taken: the RTNL; the interface's state
-/// (`netdev/interface.rs`); `wanted`; `link`; the transmit ring (`netdev/queue.rs`);
+/// (`netdev/interface.rs`); `wanted`; `link`; the core's transmit queue; the transmit ring (`netdev/queue.rs`);
 /// `totals`; that of `vfs`, which is taken in hard interrupts.
 #[pin_data]
 pub(crate) struct Port<'bound> {
@@ -73,6 +74,8 @@ pub(crate) struct Port<'bound> {
     pub(crate) bar: Bar0<'bound>,
     /// The interface.
     pub(crate) netdev: NetDevice,
+    /// The XDP program that sees what the interface receives.
+    pub(crate) program: ProgramSlot,
     /// The pool that the PF's own queue is in.
     pub(crate) pool: Pool,
     /// The VFs, and the filters that the PF shares with them.
@@ -135,6 +138,7 @@ impl<'bound> Port<'bound> {
                 pdev,
                 bar,
                 netdev,
+                program: ProgramSlot::new(),
                 pool: Pool::new(),
                 vfs <- VfControl::new(),
                 heads_writable,
