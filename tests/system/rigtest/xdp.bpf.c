@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs for tests of XDP: each frame of our type says itself what is to become of it. */
+/*
+ * Programs for tests of XDP: each frame of our type says itself what is to become of it. The
+ * attributes have names as in the kernel, which rigtest/xdp.py defines.
+ */
 #include <linux/bpf.h>
 
-#define SEC(name) __attribute__((section(name), used))
 #define OUR_TYPE 0xb588 /* 0x88b5 in network byte order */
 #define METADATA 0x4d455441
 #define ADDED 4
@@ -17,7 +19,7 @@ struct frame {
 	unsigned char command;
 	unsigned char seen;
 	unsigned int target;
-} __attribute__((packed));
+};
 
 static long (*redirect)(unsigned int ifindex, unsigned long flags) = (void *)BPF_FUNC_redirect;
 static long (*adjust_head)(struct xdp_md *ctx, int delta) = (void *)BPF_FUNC_xdp_adjust_head;
@@ -68,7 +70,7 @@ static int grow_head(struct xdp_md *ctx, const struct frame *old)
 	return XDP_PASS;
 }
 
-SEC("xdp") int obey(struct xdp_md *ctx)
+__used __section("xdp") int obey(struct xdp_md *ctx)
 {
 	struct frame *frame = frame_of(ctx);
 	unsigned char command;
@@ -103,18 +105,18 @@ SEC("xdp") int obey(struct xdp_md *ctx)
 	}
 }
 
-SEC("xdp") int pass(struct xdp_md *ctx)
+__used __section("xdp") int pass(struct xdp_md *ctx)
 {
 	return XDP_PASS;
 }
 
-SEC("xdp") int drop(struct xdp_md *ctx)
+__used __section("xdp") int drop(struct xdp_md *ctx)
 {
 	return XDP_DROP;
 }
 
 /* Tells of the metadata by the frame, for those who see it later. */
-SEC("tc") int show(struct __sk_buff *skb)
+__used __section("tc") int show(struct __sk_buff *skb)
 {
 	struct frame *frame = (void *)(long)skb->data;
 	unsigned int *metadata = (void *)(long)skb->data_meta;
@@ -125,4 +127,4 @@ SEC("tc") int show(struct __sk_buff *skb)
 	return 0;
 }
 
-char _license[] SEC("license") = "GPL";
+char _license[] __used __section("license") = "GPL";

@@ -30,8 +30,8 @@ class Command(enum.IntEnum):
 def programs():
     """The object that has them all."""
     path = Path(tempfile.mkdtemp(prefix="xdp")) / "xdp.o"
-    run("clang-19", "-O2", "-Wall", "-Werror", "-target", "bpf", "-I/usr/include/x86_64-linux-gnu", "-c", SOURCE,
-        "-o", path)
+    run("clang-19", "-O2", "-Wall", "-Werror", "-target", "bpf", "-I/usr/include/x86_64-linux-gnu",
+        "-D__section(name)=__attribute__((section(name)))", "-D__used=__attribute__((used))", "-c", SOURCE, "-o", path)
     return path
 
 
