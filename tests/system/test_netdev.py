@@ -31,7 +31,7 @@ def wire():
 
 def pings(peer, address, count=3, **options):
     """Every packet comes back, however late."""
-    assert peer.ping(address, count=count, wait=10, **options) == count
+    assert peer.all_answered(address, count=count, **options)
 
 
 def wait_traffic(peer, before, packets=20):

@@ -56,7 +56,7 @@ def obedient(wire):
 
 
 def pings(peer, address, count=3, **options):
-    assert peer.ping(address, count=count, wait=10, **options) == count
+    assert peer.all_answered(address, count=count, **options)
 
 
 def refused(peer, *words):

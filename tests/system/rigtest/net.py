@@ -111,6 +111,11 @@ class Peer:
         text = self("ping", "-q", "-n", "-c", count, "-i", "0.1", "-W", wait, "-s", size, *extra, address, check=False)
         return int(text.split(" received")[0].rsplit(" ", 1)[1]) if " received" in text else 0
 
+    def all_answered(self, address, count=3, **options):
+        """Whether every packet is answered, however late. One at a time: once ping has had an answer it
+        waits for the others no longer than twice as long, or its interval."""
+        return all(self.ping(address, count=1, wait=10, **options) for _ in range(count))
+
     def reaches(self, address, seconds=30, count=5, **options):
         """Whether the address answers, at the latest after `seconds`, and goes on to."""
         # A neighbour that did not answer before is asked anew: packets that wait
@@ -120,8 +125,8 @@ class Peer:
         while not self.ping(address, count=1):
             if end.over:
                 return False
-        # A busy machine answers late, and all the same.
-        return self.ping(address, count=count, wait=5, **options) >= count - 1
+        # A busy machine answers late, and all the same; see all_answered().
+        return sum(self.ping(address, count=1, wait=5, **options) for _ in range(count)) >= count - 1
 
     def close(self):
         """Give the interface back, as the driver made it."""
