@@ -45,6 +45,7 @@ mod logic {
     pub(crate) mod stream;
     pub(crate) mod stream_fault;
     pub(crate) mod stream_parser;
+    pub(crate) mod tracked;
     pub(crate) mod transport;
     pub(crate) mod trap_region;
     pub(crate) mod vf_ids;

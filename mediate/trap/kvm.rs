@@ -57,6 +57,10 @@ use crate::{
     logic::{
         access::accesses,
         span::PAGE_SIZE,
+        tracked::{
+            At,
+            Tracked, //
+        },
         window::Window, //
     },
     vfio::counters::Counters,
@@ -83,26 +87,11 @@ use kernel::{
     },
 };
 
-/// Most pages of the guest's that are tracked at once. There is one for each page of a
-/// window, unless the guest sees its device at several addresses.
-const MAX_TRACKED: usize = 32;
-
 /// How long to pause while settling, and how often at most: 200 ms in all.
 const PAUSE_US: i64 = 100;
 const SETTLE_PAUSES: u32 = 2000;
 
-/// After so long it is looked what was stored to a suspect page past us. A look that comes
-/// before KVM has mapped the page makes KVM begin anew, so each that finds nothing is
-/// followed by a longer pause, up to `MOST_RECHECK_MS`.
-const RECHECK_MS: Msecs = 2;
-const MOST_RECHECK_MS: Msecs = 64;
-
-/// So many looks must find that KVM has told us of stores before a page is not suspect any
-/// more. One is not enough: an emulation that began when the page was nobody's may end when it
-/// is ours, and be told of while KVM's note is still there.
-const LOOKS: u32 = 3;
-
-/// Looks for that.
+/// Looks at suspect pages.
 struct Recheck(Arc<Trap>);
 
 impl Run for Recheck {
@@ -141,28 +130,11 @@ impl Phase {
     }
 }
 
-/// A page of the guest's that is tracked.
-struct TrackedPage {
-    gfn: u64,
-    /// Number of the window, and the page's first byte in it.
-    window: usize,
-    offset: u64,
-    /// Whether KVM still tracks it.
-    armed: bool,
-    /// How many looks are left to see whether KVM has made it writable; none when it is known
-    /// that it has not.
-    suspect: u32,
-    /// Whether KVM has told us of a store since the last look.
-    told: bool,
-}
-
 /// What there is while windows are not passed through.
 struct Tracking {
     tracker: Arc<Tracker>,
     binding: Arc<Binding>,
-    pages: KVec<TrackedPage>,
-    /// How long to wait for the next look at suspect pages.
-    pause: Msecs,
+    pages: Tracked,
     /// Owns the trap, until it is off.
     recheck: Pin<KBox<Work<Recheck>>>,
 }
@@ -243,7 +215,7 @@ impl Trap {
 
     /// Has the guest's pages tracked that the VMM has at `address`. Errors: `ENOENT` if there
     /// is none, and others.
-    fn arm(&self, address: usize, window: usize, offset: u64) -> Result {
+    fn arm(&self, address: usize, at: At) -> Result {
         let mut tracking = self.tracking.lock();
         let Some(tracking) = &mut *tracking else {
             return Err(ENOENT);
@@ -251,31 +223,20 @@ impl Trap {
         let (tracker, pages) = (&tracking.tracker, &mut tracking.pages);
         let mut suspect = false;
         for gfn in tracker.pages_at(address)? {
-            if let Some(page) = pages.iter().find(|page| page.gfn == gfn) {
-                suspect |= page.suspect > 0;
+            if let Some(is_suspect) = pages.is_suspect(gfn) {
+                suspect |= is_suspect;
                 continue;
             }
             suspect = true;
-            if pages.len() == MAX_TRACKED {
+            if !pages.has_room() {
                 return Err(E2BIG);
             }
             tracker.track(gfn)?;
-            // There is room: it was made with that capacity.
-            pages.push(
-                TrackedPage {
-                    gfn,
-                    window,
-                    offset,
-                    armed: true,
-                    suspect: LOOKS,
-                    told: false,
-                },
-                GFP_NOWAIT,
-            )?;
+            pages.add(gfn, at);
         }
         if suspect {
             // If it comes before KVM has mapped the page, KVM asks again, and so do we.
-            tracking.recheck.schedule(tracking.pause);
+            tracking.recheck.schedule(tracking.pages.pause_ms());
         }
         Ok(())
     }
@@ -287,7 +248,7 @@ impl Trap {
             let Some(tracking) = &*tracking else {
                 return;
             };
-            if !tracking.pages.iter().any(|page| page.suspect > 0) {
+            if !tracking.pages.any_suspect() {
                 return;
             }
             tracking.binding.clone()
@@ -303,10 +264,11 @@ impl Trap {
     /// if the page is suspect.
     fn stray(&self, place: &Place, page: u64, from: u64) -> Option<(u64, u32)> {
         let tracking = self.tracking.lock();
-        let mut pages = tracking.as_ref()?.pages.iter();
-        let is_suspect = pages.any(|tracked| {
-            tracked.suspect > 0 && (tracked.window, tracked.offset) == (place.number, page)
-        });
+        let at = At {
+            window: place.number,
+            offset: page,
+        };
+        let is_suspect = tracking.as_ref()?.pages.is_suspect_at(at);
         is_suspect.then(|| place.stray(page, from)).flatten()
     }
 
@@ -316,28 +278,19 @@ impl Trap {
     /// costs the provider 4096 descriptors each time, must not hold this up. What it stores
     /// after that the next look finds.
     fn tell_strays(&self, binding: &Binding) {
-        let mut mapped = false;
+        let mut found = false;
         for place in self.places() {
             for page in place.page_offsets() {
                 let mut from = page;
                 while let Some((offset, value)) = self.stray(place, page, from) {
                     self.tell(binding, place.number, offset, &value.to_le_bytes());
                     from = offset + WORD;
-                    mapped = true;
+                    found = true;
                 }
             }
         }
         if let Some(tracking) = &mut *self.tracking.lock() {
-            for page in tracking.pages.iter_mut().filter(|page| page.told) {
-                page.suspect = page.suspect.saturating_sub(1);
-                page.told = false;
-                mapped = true;
-            }
-            tracking.pause = if mapped {
-                RECHECK_MS
-            } else {
-                tracking.pause.saturating_mul(2).min(MOST_RECHECK_MS)
-            };
+            tracking.pages.end_look(found);
         }
     }
 
@@ -360,12 +313,10 @@ impl Trap {
         let Some(tracking) = &mut *tracking else {
             return None;
         };
-        let mut pages = tracking.pages.iter_mut();
-        let page = pages.find(|page| page.gfn == gpa / PAGE_SIZE)?;
-        page.told = true;
-        let start = page.offset + gpa % PAGE_SIZE;
-        self.place(page.window)?.told(start, len);
-        Some((tracking.binding.clone(), page.window, start))
+        let At { window, offset } = tracking.pages.note(gpa / PAGE_SIZE)?;
+        let start = offset + gpa % PAGE_SIZE;
+        self.place(window)?.told(start, len);
+        Some((tracking.binding.clone(), window, start))
     }
 
     /// The guest has written to a page; in the virtual CPU's task, which may not be one of
@@ -392,11 +343,7 @@ impl Trap {
             let Some(tracking) = &mut *tracking else {
                 return;
             };
-            let before = tracking.pages.len();
-            tracking
-                .pages
-                .retain(|page| page.gfn.checked_sub(gfn).is_none_or(|at| at >= nr_pages));
-            if tracking.pages.len() == before {
+            if !tracking.pages.remove(gfn, nr_pages) {
                 return;
             }
             tracking.binding.clone()
@@ -433,7 +380,6 @@ impl Switch for Trap {
         if self.phase() != Phase::Passing {
             return Err(EBUSY);
         }
-        let pages = KVec::with_capacity(MAX_TRACKED, GFP_KERNEL)?;
         let recheck = KBox::pin_init(
             Work::new(
                 c"vfm_recheck",
@@ -447,8 +393,7 @@ impl Switch for Trap {
         *self.tracking.lock() = Some(Tracking {
             tracker,
             binding: binding.clone(),
-            pages,
-            pause: RECHECK_MS,
+            pages: Tracked::new(),
             recheck,
         });
         let memory = dev.write_memory();
@@ -484,11 +429,10 @@ impl Switch for Trap {
             dev.unmap(window.region, window.span);
         }
         if let Some(tracking) = &mut *self.tracking.lock() {
-            for page in tracking.pages.iter_mut().filter(|page| page.armed) {
-                page.armed = false;
-                if let Err(errno) = tracker.untrack(&slots, page.gfn) {
+            for gfn in tracking.pages.disarm() {
+                if let Err(errno) = tracker.untrack(&slots, gfn) {
                     // The slot is gone, and its page with it.
-                    pr_debug!("untracking {:#x}: {errno:?}\n", page.gfn);
+                    pr_debug!("untracking {gfn:#x}: {errno:?}\n");
                 }
             }
         }
@@ -525,8 +469,12 @@ impl Switch for Trap {
             match self.phase() {
                 Phase::Passing => return fault.map_bar(&memory),
                 Phase::Trapped => {
+                    let page = At {
+                        window: place.number,
+                        offset: at,
+                    };
                     return match place.shadow(at) {
-                        Some(shadow) if self.arm(fault.address(), place.number, at).is_ok() => {
+                        Some(shadow) if self.arm(fault.address(), page).is_ok() => {
                             fault.map(&memory, shadow.pfn())
                         }
                         // Not in the guest's address space, so nobody may look at it: a

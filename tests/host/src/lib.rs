@@ -29,6 +29,8 @@ mod stream;
 mod stream_fault;
 #[path = "../../../mediate/logic/stream_parser.rs"]
 mod stream_parser;
+#[path = "../../../mediate/logic/tracked.rs"]
+mod tracked;
 #[path = "../../../mediate/logic/transport.rs"]
 mod transport;
 #[path = "../../../mediate/logic/trap_region.rs"]
