@@ -22,7 +22,7 @@ sys.path[:0] = [str(SRC / "tests/system"), str(SRC / "tests/netdev")]
 from conftest import Host
 from ksft import ALL, LEFT_OUT, LIMITS, PAIR, PROGRAMS, results
 from rigtest.net import run
-from rigtest.pci import modprobe, wait_for
+from rigtest.pci import modprobe
 
 FOLDER = Path(os.environ["MEDIATE_CACHE"], "netdev-selftests/source/tools/testing/selftests")
 OUT = SRC / "build/netdev"
@@ -66,10 +66,12 @@ class Rig:
             run("ip", "-n", REMOTE, *words)
 
     def bring_home(self):
-        # An interface of hardware comes back when its namespace ends.
         if REMOTE in run("ip", "netns", "list"):
+            # A program may have left something running, and the namespace would live for as long.
+            for pid in run("ip", "netns", "pids", REMOTE).split():
+                run("kill", "-9", pid, check=False)
+            run("ip", "-n", REMOTE, "link", "set", self.far_name, "netns", "1")
             run("ip", "netns", "del", REMOTE)
-            wait_for(lambda: Path(f"/sys/class/net/{self.far_name}").exists(), 30, "the far interface")
 
 
 def environment(name):
