@@ -275,7 +275,7 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
         }
         self.finish(pending, napi);
         if packets != 0 {
-            side.ring.offer(&self.port.bar);
+            side.ring.offer_batch(&self.port.bar);
             add(&self.counts.rx_packets, counts.packets);
             add(&self.counts.rx_bytes, counts.bytes);
             add(&self.counts.rx_dropped, counts.dropped);
@@ -309,7 +309,7 @@ impl RxSide<'_> {
 }
 
 /// Lets the device use both rings of queue `number`, with the vector of pair `index`.
-fn start(port: &Port<'_>, index: u8, number: u8, tx: &TxRing<'_>, rx: &RxRing<'_>) -> Result {
+fn start(port: &Port<'_>, index: u8, number: u8, tx: &TxRing<'_>, rx: &mut RxRing<'_>) -> Result {
     port.route_queue(number, Some(index))?;
     tx.start(&port.bar)?;
     // With VFs, a PF that is slow must not hold them up; nor one of its queues the others.
@@ -337,9 +337,9 @@ pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> R
     let tx = TxRing::new(dev, number, settings.tx_size)?;
     let sends_back = port.program.is_some();
     let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size, sends_back)?;
-    let rx = RxRing::new(dev, buffers, number, size)?;
+    let mut rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
-    start(port, index, number, &tx, &rx).inspect_err(|_| halt(port, number))?;
+    start(port, index, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;
     pair.set_moderation(settings.moderation);
     let interval = settings.moderation.interval(Load::Mixed);
     port.set_interval(index, interval);

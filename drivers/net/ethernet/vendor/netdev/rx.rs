@@ -70,6 +70,10 @@ use kernel::{
 /// buffer away.
 const COPIED: u16 = 256;
 
+/// How many descriptors are given back to the device at once, in a run that has read fewer: each
+/// time costs a write across the bus, and the device has others. As igb does.
+const BATCH: u16 = 16;
+
 /// Buffer size in KiB.
 const BUFFER_KIB: u32 = 3;
 
@@ -118,6 +122,8 @@ pub(crate) struct RxRing<'bound> {
     size: u16,
     /// The descriptor that is filled next.
     next: u16,
+    /// How many before that are the device's again, which it was not told of.
+    renewed: u16,
     /// Number of the queue.
     queue: u8,
     packet: Packet,
@@ -151,6 +157,7 @@ impl<'bound> RxRing<'bound> {
             buffers,
             size,
             next: 0,
+            renewed: 0,
             queue,
             packet: Packet::None,
         })
@@ -158,7 +165,7 @@ impl<'bound> RxRing<'bound> {
 
     /// Lets the device fill the ring. `drop_en` makes it drop packets when the ring is full,
     /// rather than hold up other queues. Sleeps. Errors: `ETIMEDOUT`.
-    pub(super) fn start(&self, bar: &Bar0<'_>, drop_en: bool) -> Result {
+    pub(super) fn start(&mut self, bar: &Bar0<'_>, drop_en: bool) -> Result {
         let n = usize::from(self.queue);
         let [low, high] = halves(self.ring.dma_address());
         bar.write(RXDCTL::try_at(n).ok_or(EINVAL)?, RXDCTL::zeroed());
@@ -209,16 +216,24 @@ impl<'bound> RxRing<'bound> {
     }
 
     /// Lets the device fill all descriptors but one, up to the next that is to be read.
-    pub(super) fn offer(&self, bar: &Bar0<'_>) {
+    pub(super) fn offer(&mut self, bar: &Bar0<'_>) {
+        self.renewed = 0;
         if let Some(at) = RDT::try_at(usize::from(self.queue)) {
             let last = self.next.checked_sub(1).unwrap_or(self.size - 1);
             bar.write(at, RDT::zeroed().with_index(last));
         }
     }
 
+    /// The same, if it is worth it.
+    pub(super) fn offer_batch(&mut self, bar: &Bar0<'_>) {
+        if self.renewed >= BATCH {
+            self.offer(bar);
+        }
+    }
+
     /// Reads descriptors up to the end of a packet, which a program sees first if there is one;
     /// [`None`] if the device has not filled them yet. After a run of calls,
-    /// [`offer`](Self::offer) gives them back.
+    /// [`offer_batch`](Self::offer_batch) gives them back.
     pub(super) fn receive(
         &mut self,
         port: &Port<'_>,
@@ -286,6 +301,7 @@ impl<'bound> RxRing<'bound> {
         self.ring.write(self.next, descriptor::rx_offer(address));
         let next = self.next + 1;
         self.next = if next < self.size { next } else { 0 };
+        self.renewed = self.renewed.saturating_add(1);
     }
 
     /// Looks at all frames that have come, and counts those that are `frame`, without the
