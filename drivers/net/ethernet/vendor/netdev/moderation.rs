@@ -47,51 +47,80 @@ impl Moderation {
         }
     }
 
-    /// Interval in microseconds under `load`.
-    pub(crate) fn interval(self, load: Load) -> u16 {
-        match (self, load) {
-            (Self::Fixed(usecs), _) => usecs,
-            (Self::Dynamic, Load::Latency) => 14,
-            (Self::Dynamic | Self::Conservative, Load::Latency | Load::Mixed) => 50,
-            (Self::Dynamic | Self::Conservative, Load::Bulk) => 200,
+    /// Interval in microseconds after `traffic`; [`None`] if nothing was sent or received, and
+    /// so nothing is known.
+    pub(crate) fn interval(self, traffic: &Traffic) -> Option<u16> {
+        match self {
+            Self::Fixed(usecs) => Some(usecs),
+            Self::Dynamic => traffic.interval(),
+            Self::Conservative => traffic.interval().map(|usecs| usecs.max(LEAST)),
+        }
+    }
+
+    /// The interval of a vector that has seen no traffic.
+    pub(crate) fn first_interval(self) -> u16 {
+        match self {
+            Self::Fixed(usecs) => usecs,
+            Self::Dynamic | Self::Conservative => LEAST,
         }
     }
 }
 
-/// What a vector's queues are used for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Load {
-    /// Single packets, which somebody waits for.
-    Latency,
-    /// Neither.
-    Mixed,
-    /// Many packets, or large ones.
-    Bulk,
+/// The shortest interval that follows the load, unless users ask for shorter ones: 20,000
+/// interrupts a second.
+const LEAST: u16 = 49;
+
+/// What the queues of a vector have done since it was looked at last.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Traffic {
+    /// What was received.
+    pub(crate) rx: Run,
+    /// What was sent.
+    pub(crate) tx: Run,
 }
 
-/// Packets and bytes of one run at and below which the load is single packets.
-const FEW_PACKETS: u32 = 4;
-const FEW_BYTES: u32 = 4 * 512;
-/// Packets or bytes of one run beyond which it is bulk.
-const MANY_PACKETS: u32 = 24;
-const MANY_BYTES: u32 = 24 * 1024;
+/// Packets, as they are on the wire, and their bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Run {
+    /// How many.
+    pub(crate) packets: u32,
+    /// Of how many bytes in all.
+    pub(crate) bytes: u32,
+}
 
-impl Load {
-    /// The load after a run of as many packets and bytes. It changes by one step at a time,
-    /// so that a single run does not decide.
-    pub(crate) fn after(self, packets: u32, bytes: u32) -> Self {
-        let few = packets <= FEW_PACKETS && bytes <= FEW_BYTES;
-        let many = packets > MANY_PACKETS || bytes > MANY_BYTES;
-        match self {
-            _ if packets == 0 => self,
-            Self::Latency if few => Self::Latency,
-            Self::Latency => Self::Mixed,
-            Self::Mixed if few => Self::Latency,
-            Self::Mixed if many => Self::Bulk,
-            Self::Mixed => Self::Mixed,
-            Self::Bulk if many => Self::Bulk,
-            Self::Bulk => Self::Mixed,
-        }
+/// Bytes of a packet on the wire that are in no memory: checksum, preamble, and the gap.
+const OVERHEAD: u32 = 24;
+/// Larger ones take no longer intervals.
+const LARGEST: u32 = 3000;
+/// Between these packets take less time to deal with than their size says.
+const MIDDLE: core::ops::Range<u32> = 301..1200;
+
+impl Run {
+    /// Adds to it.
+    pub(crate) fn add(&mut self, packets: u32, bytes: u32) {
+        self.packets = self.packets.saturating_add(packets);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn mean(self) -> u32 {
+        self.bytes.checked_div(self.packets).unwrap_or(0)
+    }
+}
+
+impl Traffic {
+    /// By the mean size, as igb does (`igb_update_ring_itr`): small packets are waited for, and
+    /// of large ones as many come in a longer interval as small ones in a short one.
+    fn interval(&self) -> Option<u16> {
+        let mean = match self.rx.mean().max(self.tx.mean()) {
+            0 => return None,
+            mean => mean.saturating_add(OVERHEAD).min(LARGEST),
+        };
+        let quarters = if MIDDLE.contains(&mean) {
+            mean / 3
+        } else {
+            mean / 2
+        };
+        u16::try_from(quarters / 4).ok()
     }
 }
 
@@ -112,32 +141,52 @@ mod tests {
         assert_eq!(Moderation::from_usecs(3), Some(Moderation::DEFAULT));
     }
 
+    fn traffic(packets: u32, size: u32) -> Traffic {
+        let mut traffic = Traffic::default();
+        traffic.rx.add(packets, packets * size);
+        traffic
+    }
+
     #[test]
     fn fixed_intervals_ignore_the_load() {
-        for load in [Load::Latency, Load::Mixed, Load::Bulk] {
-            assert_eq!(Moderation::Fixed(77).interval(load), 77);
+        for traffic in [Traffic::default(), traffic(1, 60), traffic(100, 1514)] {
+            assert_eq!(Moderation::Fixed(77).interval(&traffic), Some(77));
+        }
+        assert_eq!(Moderation::Fixed(77).first_interval(), 77);
+    }
+
+    #[test]
+    fn intervals_are_igbs() {
+        // Quarters of a microsecond: 42, 108, 375, 768, 1500.
+        for (size, usecs) in [(60, 10), (300, 27), (1100, 93), (1514, 192), (9000, 375)] {
+            let traffic = traffic(7, size);
+            let interval = Moderation::Dynamic.interval(&traffic);
+            assert_eq!(interval, Some(usecs));
+            let interval = Moderation::Conservative.interval(&traffic);
+            assert_eq!(interval, Some(usecs.max(49)));
         }
     }
 
     #[test]
-    fn intervals_grow_with_the_load() {
-        for (moderation, least) in [(Moderation::Dynamic, 14), (Moderation::Conservative, 50)] {
-            assert_eq!(moderation.interval(Load::Latency), least);
-            assert!(moderation.interval(Load::Mixed) >= least);
-            assert!(moderation.interval(Load::Bulk) > moderation.interval(Load::Mixed));
+    fn the_larger_packets_decide() {
+        let mut traffic = traffic(100, 60);
+        traffic.tx.add(4, 4 * 1514);
+        assert_eq!(Moderation::Dynamic.interval(&traffic), Some(192));
+    }
+
+    #[test]
+    fn nothing_is_known_without_packets() {
+        for moderation in [Moderation::Dynamic, Moderation::Conservative] {
+            assert_eq!(moderation.interval(&Traffic::default()), None);
+            assert_eq!(moderation.first_interval(), 49);
         }
     }
 
     #[test]
-    fn the_load_follows_step_by_step() {
-        assert_eq!(Load::Latency.after(1, 64), Load::Latency);
-        assert_eq!(Load::Latency.after(64, 90_000), Load::Mixed);
-        assert_eq!(Load::Mixed.after(64, 4096), Load::Bulk);
-        assert_eq!(Load::Mixed.after(10, 10_000), Load::Mixed);
-        assert_eq!(Load::Mixed.after(2, 132), Load::Latency);
-        // One large piece that hardware cuts is bulk, too.
-        assert_eq!(Load::Mixed.after(1, 65_000), Load::Bulk);
-        assert_eq!(Load::Bulk.after(2, 132), Load::Mixed);
-        assert_eq!(Load::Bulk.after(0, 0), Load::Bulk);
+    fn counts_do_not_wrap() {
+        let mut run = Run::default();
+        run.add(u32::MAX, u32::MAX);
+        run.add(1, 1514);
+        assert_eq!((run.packets, run.bytes), (u32::MAX, u32::MAX));
     }
 }

@@ -4,8 +4,8 @@
 
 use super::{
     moderation::{
-        Load,
-        Moderation, //
+        Moderation,
+        Traffic, //
     },
     rx::{
         Features,
@@ -115,12 +115,10 @@ pub(crate) struct QueuePair<'bound> {
 /// What only the poll of a pair of queues touches.
 pub(crate) struct RxSide<'bound> {
     ring: RxRing<'bound>,
-    load: Load,
     /// The interval that the device has been told, in microseconds.
     interval: u16,
     /// What was done since interrupts were last enabled.
-    packets: u32,
-    bytes: u32,
+    traffic: Traffic,
 }
 
 /// A pair of queues with the NAPI that polls it.
@@ -281,8 +279,8 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
             add(&self.counts.rx_dropped, counts.dropped);
             add(&self.counts.rx_bad_checksums, counts.bad_checksums);
         }
-        side.packets = side.packets.saturating_add(counts.packets.max(sent));
-        side.bytes = side.bytes.saturating_add(counts.bytes.max(sent_bytes));
+        side.traffic.rx.add(counts.packets, counts.bytes);
+        side.traffic.tx.add(sent, sent_bytes);
         if packets < budget {
             // Once this run has ended another may begin elsewhere, so not in `done`.
             side.moderate(self);
@@ -298,12 +296,13 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
 impl RxSide<'_> {
     /// Tells the device how often to interrupt, by what was done since it was told last.
     fn moderate(&mut self, pair: &QueuePair<'_>) {
-        self.load = self.load.after(self.packets, self.bytes);
-        (self.packets, self.bytes) = (0, 0);
-        let interval = pair.moderation().interval(self.load);
-        if interval != self.interval {
-            self.interval = interval;
-            pair.port.set_interval(pair.index, interval);
+        let traffic = core::mem::take(&mut self.traffic);
+        match pair.moderation().interval(&traffic) {
+            Some(interval) if interval != self.interval => {
+                self.interval = interval;
+                pair.port.set_interval(pair.index, interval);
+            }
+            Some(_) | None => {}
         }
     }
 }
@@ -341,14 +340,12 @@ pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> R
     // The rings are freed after the device has let go of them.
     start(port, index, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;
     pair.set_moderation(settings.moderation);
-    let interval = settings.moderation.interval(Load::Mixed);
+    let interval = settings.moderation.first_interval();
     port.set_interval(index, interval);
     let side = RxSide {
         ring: rx,
-        load: Load::Mixed,
         interval,
-        packets: 0,
-        bytes: 0,
+        traffic: Traffic::default(),
     };
     if let Err(side) = queue.enable(side) {
         halt(port, number);
