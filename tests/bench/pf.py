@@ -18,8 +18,8 @@ LOADS = {
 }
 
 
-def measure(driver, host):
-    """Load → what the receiving program got: Mbit/s, and microseconds of all processors for
+def measure(driver, host, n):
+    """Of round `n`: load → what the receiving program got: Mbit/s, and microseconds of all processors for
     each KiB; and packets per second on the wire. All share the processors: a sender that is
     faster may leave a receiver less."""
     nic = host.nics[0]
@@ -27,10 +27,10 @@ def measure(driver, host):
     found = {}
     with net.peers((nic.wait_netdev(), INSIDE), (host.nics[2].netdev, OUTSIDE)) as (inside, outside):
         assert outside.reaches(INSIDE)
-        for load, options in LOADS.items():
+        for flow, (load, options) in enumerate(LOADS.items(), n * len(LOADS)):
             receiver = inside if "-R" in options else outside
             packets, busy = receiver.received(), busy_seconds()
-            rate = net.iperf3(outside, inside, *options, seconds=SECONDS)
+            rate = net.iperf3(outside, inside, *net.placed(flow), *options, seconds=SECONDS)
             packets, busy = receiver.received() - packets, busy_seconds() - busy
             found[load] = {"mbit": rate / 1e6, "packets": packets / SECONDS,
                            "cpu": 1e6 * busy / (rate / 8 * SECONDS / 1024)}
@@ -45,7 +45,7 @@ def run(rounds, say):
     found = {"igb_rs": [], "igb": []}
     for n in range(rounds):
         for driver, those in found.items():
-            those.append(measure(driver, host))
+            those.append(measure(driver, host, n))
             say(f"round {n + 1} of {rounds}, {driver}: " + ", ".join(
                 f"{load} {one['mbit']:.1f} Mbit/s {one['packets']:.0f}/s" for load, one in those[-1].items()))
     host.clean()

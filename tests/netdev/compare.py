@@ -9,6 +9,7 @@ is worse than LEAST of igb's.
 """
 
 import argparse
+import itertools
 import json
 import re
 import statistics
@@ -20,7 +21,7 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/system")]
 
 from conftest import Host
-from rigtest.net import iperf3, peers
+from rigtest.net import iperf3, peers, placed
 from rigtest.pci import modprobe
 from rigtest.processors import busy_seconds
 
@@ -30,10 +31,10 @@ LEAST = 0.97
 SECONDS = 2
 
 
-def bulk(server, client, *options):
+def bulk(flow, server, client, *options):
     """Mb/s that arrive, and CPU seconds for each gigabyte."""
     before, start = busy_seconds(), time.monotonic()
-    rate = iperf3(server, client, *options, seconds=SECONDS)
+    rate = iperf3(server, client, *placed(flow), *options, seconds=SECONDS)
     busy, elapsed = busy_seconds() - before, time.monotonic() - start
     # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
     return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
@@ -45,20 +46,20 @@ def latency(ours):
     return float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1)) * 1000
 
 
-def measure(ours, other):
-    """Each measurement by its name."""
-    values = {}
-    values["tcp sent, Mb/s"], values["CPU of tcp sent, s/GB"] = bulk(other, ours)
-    values["tcp received, Mb/s"], values["CPU of tcp received, s/GB"] = bulk(ours, other)
+def measure(ours, other, n):
+    """Each measurement of round `n` by its name."""
+    values, flows = {}, itertools.count(n * 10)
+    values["tcp sent, Mb/s"], values["CPU of tcp sent, s/GB"] = bulk(next(flows), other, ours)
+    values["tcp received, Mb/s"], values["CPU of tcp received, s/GB"] = bulk(next(flows), ours, other)
     udp = ("-u", "-b", "0", "-l", "1400")
-    values["udp sent, Mb/s"], _ = bulk(other, ours, *udp)
-    values["udp received, Mb/s"], _ = bulk(ours, other, *udp)
+    values["udp sent, Mb/s"], _ = bulk(next(flows), other, ours, *udp)
+    values["udp received, Mb/s"], _ = bulk(next(flows), ours, other, *udp)
     # 18 bytes of payload make a frame of 64.
     small = ("-u", "-b", "0", "-l", "18")
     for name, server, client in (("sent", other, ours), ("received", ours, other)):
-        values[f"64-byte frames {name}, 1/s"] = bulk(server, client, *small)[0] * 1e6 / 8 / 18
+        values[f"64-byte frames {name}, 1/s"] = bulk(next(flows), server, client, *small)[0] * 1e6 / 8 / 18
     ours("ethtool", "-K", ours.netdev, "tso", "off")
-    values["tcp sent without TSO, Mb/s"], _ = bulk(other, ours)
+    values["tcp sent without TSO, Mb/s"], _ = bulk(next(flows), other, ours)
     ours("ethtool", "-K", ours.netdev, "tso", "on")
     values["latency, us"] = latency(ours)
     return values
@@ -98,7 +99,7 @@ def main():
             nic.bind(driver)
             with peers((nic.netdev, OURS), (far.netdev, OTHERS)) as (ours, other):
                 assert ours.reaches(OTHERS)
-                for name, value in measure(ours, other).items():
+                for name, value in measure(ours, other, n).items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)
     host.clean()
