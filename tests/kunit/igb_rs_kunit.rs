@@ -13,6 +13,7 @@ mod netdev {
     mod descriptor;
     mod filter_table;
     mod frame;
+    mod layout;
     mod moderation;
     mod offload;
     mod ring;

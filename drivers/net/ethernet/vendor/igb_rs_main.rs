@@ -45,6 +45,7 @@ mod netdev {
     pub(crate) mod filter_table;
     pub(crate) mod frame;
     pub(crate) mod interface;
+    pub(crate) mod layout;
     mod loopback;
     pub(crate) mod moderation;
     pub(crate) mod offload;

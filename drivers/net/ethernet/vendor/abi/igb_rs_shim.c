@@ -298,15 +298,15 @@ void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len)
 }
 
 void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset,
-		     unsigned int len)
+		     unsigned int len, unsigned int piece)
 {
-	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, PAGE_SIZE);
+	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, piece);
 }
 
-struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len,
-				 unsigned int metadata)
+struct sk_buff *igb_rs_build_skb(void *piece, unsigned int size, unsigned int headroom,
+				 unsigned int len, unsigned int metadata)
 {
-	struct sk_buff *skb = napi_build_skb(page_address(page), PAGE_SIZE);
+	struct sk_buff *skb = napi_build_skb(piece, size);
 
 	if (!skb)
 		return NULL;
@@ -387,7 +387,7 @@ void igb_rs_unmap_page(struct device *dev, dma_addr_t addr, size_t len)
 
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
 				     struct napi_struct *napi, u16 queue, u16 count,
-				     unsigned int headroom, unsigned int buffer, bool both_ways)
+				     unsigned int first, unsigned int bytes, bool both_ways)
 {
 	const struct page_pool_params params = {
 		.pool_size = count,
@@ -395,8 +395,8 @@ struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netd
 		.dev = dev,
 		.napi = napi,
 		.dma_dir = both_ways ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE,
-		.max_len = buffer,
-		.offset = headroom,
+		.max_len = bytes,
+		.offset = first,
 		.netdev = netdev,
 		.queue_idx = queue,
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
@@ -405,8 +405,11 @@ struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netd
 	return page_pool_create(&params);
 }
 
-struct page *igb_rs_pool_alloc(struct page_pool *pool)
+struct page *igb_rs_pool_alloc(struct page_pool *pool, unsigned int *offset, unsigned int piece)
 {
+	if (piece < PAGE_SIZE)
+		return page_pool_dev_alloc_frag(pool, offset, piece);
+	*offset = 0;
 	return page_pool_dev_alloc_pages(pool);
 }
 
@@ -420,9 +423,10 @@ void igb_rs_pool_put(struct page_pool *pool, struct page *page)
 	page_pool_put_full_page(pool, page, false);
 }
 
-void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int len)
+void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int offset,
+		      unsigned int len)
 {
-	page_pool_dma_sync_for_cpu(pool, page, 0, len);
+	page_pool_dma_sync_for_cpu(pool, page, offset, len);
 }
 
 bool igb_rs_mapping_failed(struct device *dev, dma_addr_t addr)

@@ -92,9 +92,10 @@ bool igb_rs_xmit_more(void);
 int igb_rs_pad(struct sk_buff *skb, unsigned int len);
 void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len);
 void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset,
-		     unsigned int len);
-struct sk_buff *igb_rs_build_skb(struct page *page, unsigned int headroom, unsigned int len,
-				 unsigned int metadata);
+		     unsigned int len, unsigned int piece);
+/* Of a piece of a page that is from a pool. */
+struct sk_buff *igb_rs_build_skb(void *piece, unsigned int size, unsigned int headroom,
+				 unsigned int len, unsigned int metadata);
 void igb_rs_set_checked(struct sk_buff *skb);
 void igb_rs_set_vlan(struct sk_buff *skb, u16 tag);
 void igb_rs_set_hash(struct sk_buff *skb, u32 hash, bool ports);
@@ -103,13 +104,17 @@ int igb_rs_fill_checksum(struct sk_buff *skb);
 u8 *igb_rs_own_head(struct sk_buff *skb, unsigned int len);
 unsigned int igb_rs_page_bytes(const struct sk_buff *skb, u16 index);
 
+/* The device writes to no more than so many bytes of a page, from the first on. */
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
 				     struct napi_struct *napi, u16 queue, u16 count,
-				     unsigned int headroom, unsigned int buffer, bool both_ways);
-struct page *igb_rs_pool_alloc(struct page_pool *pool);
+				     unsigned int first, unsigned int bytes, bool both_ways);
+/* So many bytes of a page, or all of it. */
+struct page *igb_rs_pool_alloc(struct page_pool *pool, unsigned int *offset, unsigned int piece);
 dma_addr_t igb_rs_pool_address(const struct page *page);
 void igb_rs_pool_put(struct page_pool *pool, struct page *page);
-void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int len);
+/* The offset is from the first byte on that the device writes to. */
+void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int offset,
+		      unsigned int len);
 
 bool igb_rs_mapping_failed(struct device *dev, dma_addr_t addr);
 dma_addr_t igb_rs_map_head(struct device *dev, struct sk_buff *skb);
@@ -140,8 +145,8 @@ void igb_rs_prog_get(struct bpf_prog *prog);
 void igb_rs_prog_put(struct bpf_prog *prog);
 int igb_rs_xdp_register(struct xdp_rxq_info *rxq, struct net_device *dev, u16 queue,
 			const struct napi_struct *napi);
-void igb_rs_xdp_prepare(struct xdp_buff *xdp, struct xdp_rxq_info *rxq, struct page *page,
-			unsigned int headroom, unsigned int len);
+void igb_rs_xdp_prepare(struct xdp_buff *xdp, struct xdp_rxq_info *rxq, void *piece,
+			unsigned int size, unsigned int headroom, unsigned int len);
 u32 igb_rs_xdp_run(const struct bpf_prog *prog, struct xdp_buff *xdp);
 struct xdp_frame *igb_rs_xdp_frame(struct xdp_buff *xdp);
 void igb_rs_xdp_exception(const struct net_device *dev, const struct bpf_prog *prog, u32 action);

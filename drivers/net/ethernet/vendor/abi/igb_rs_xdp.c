@@ -27,11 +27,11 @@ int igb_rs_xdp_register(struct xdp_rxq_info *rxq, struct net_device *dev, u16 qu
 	return xdp_rxq_info_reg(rxq, dev, queue, napi->napi_id);
 }
 
-void igb_rs_xdp_prepare(struct xdp_buff *xdp, struct xdp_rxq_info *rxq, struct page *page,
-			unsigned int headroom, unsigned int len)
+void igb_rs_xdp_prepare(struct xdp_buff *xdp, struct xdp_rxq_info *rxq, void *piece,
+			unsigned int size, unsigned int headroom, unsigned int len)
 {
-	xdp_init_buff(xdp, PAGE_SIZE, rxq);
-	xdp_prepare_buff(xdp, page_address(page), headroom, len, true);
+	xdp_init_buff(xdp, size, rxq);
+	xdp_prepare_buff(xdp, piece, headroom, len, true);
 }
 
 u32 igb_rs_xdp_run(const struct bpf_prog *prog, struct xdp_buff *xdp)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages that the NIC receives into, from a pool that maps each once and reuses it.
+//! Pieces of pages that the NIC receives into, from a pool that maps each page once and reuses it.
 //!
 //! C header: [`include/net/page_pool/helpers.h`](srctree/include/net/page_pool/helpers.h)
 
@@ -15,6 +15,10 @@ use super::{
     netdev::NetDevice,
     skb::SkBuff,
     xdp::RxQueue, //
+};
+use crate::netdev::layout::{
+    self,
+    Layout, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -31,21 +35,10 @@ use kernel::{
     prelude::*,
 };
 
-/// Bytes of a page that are the NIC's.
-pub(crate) const BUFFER: u16 = 3072;
-
-/// Bytes before those: room for headers that the stack, or a program, puts in front.
-const HEADROOM: u16 = 256;
-
-/// Bytes behind all others of a page, for the shared part of a socket buffer.
-const SHARED: u16 = 320;
-
-/// Bytes of a page that a frame and what is in front of it may take.
-const ROOM: u16 = 4096 - SHARED;
-
-const _: () = assert!(PAGE_SIZE == 4096 && HEADROOM + BUFFER <= ROOM);
+const _: () = assert!(PAGE_SIZE == 4096 && layout::PAGE == 4096);
 // What programs are promised.
-const _: () = assert!(kernel_bindings::XDP_PACKET_HEADROOM == 256 && HEADROOM == 256);
+const _: () =
+    assert!(kernel_bindings::XDP_PACKET_HEADROOM == 256 && Layout::Whole.headroom() == 256);
 
 /// A page pool that is owned; what is left of it goes when its last page comes back.
 struct Pool(NonNull<kernel_bindings::page_pool>);
@@ -57,15 +50,39 @@ impl Drop for Pool {
     }
 }
 
+/// A piece of a page of a pool.
+///
+/// # Invariants
+///
+/// The piece is within the page.
+#[derive(Clone, Copy)]
+struct Piece {
+    page: NonNull<kernel_bindings::page>,
+    /// Where it begins in the page, in bytes.
+    offset: u16,
+}
+
+impl Piece {
+    /// Its first byte.
+    fn start(self) -> *mut u8 {
+        // SAFETY: Pages are in the linear map (there is no highmem on 64 bit).
+        let page = unsafe { bindings::igb_rs_page_address(self.page.as_ptr()) }.cast::<u8>();
+        // SAFETY: Within the page by the invariant.
+        unsafe { page.add(usize::from(self.offset)) }
+    }
+}
+
 /// The buffers of a receive ring, all of them the NIC's.
 ///
 /// # Invariants
 ///
-/// Each of `pages` is from `pool`, mapped, and owned; mapped both ways if `both_ways`.
+/// Each of `pieces` is from `pool`, mapped, owned, and of the layout's size; mapped both ways
+/// if `both_ways`.
 pub(crate) struct RxBuffers<'bound> {
     dev: &'bound Device<Bound>,
+    layout: Layout,
     both_ways: bool,
-    pages: KVec<NonNull<kernel_bindings::page>>,
+    pieces: KVec<Piece>,
     /// Unregistered before the pool is gone.
     queue: RxQueue,
     pool: Pool,
@@ -76,17 +93,20 @@ pub(crate) struct RxBuffers<'bound> {
 unsafe impl Send for RxBuffers<'_> {}
 
 impl<'bound> RxBuffers<'bound> {
-    /// `count` buffers for queue `queue` of `netdev`, which `napi` polls. They must be gone
-    /// before that is. If `both_ways`, the NIC may be told to send from them, too. Sleeps.
-    /// Errors: `ENOMEM`, `ENOSPC`.
+    /// `count` buffers of a layout for queue `queue` of `netdev`, which `napi` polls. They must
+    /// be gone before that is. If `both_ways`, the NIC may be told to send from them, too.
+    /// Sleeps. Errors: `ENOMEM`, `ENOSPC`.
     pub(crate) fn new<P: Poller>(
         dev: &'bound Device<Bound>,
         netdev: &NetDevice,
         napi: &Napi<P>,
         queue: u8,
         count: u16,
+        layout: Layout,
         both_ways: bool,
     ) -> Result<Self> {
+        // Of the last piece of a page no more than its buffer.
+        let written = layout::PAGE - layout.piece() + layout.buffer();
         // SAFETY: All are valid, and outlive the pool.
         let pool = from_err_ptr(unsafe {
             bindings::igb_rs_pool_create(
@@ -94,41 +114,67 @@ impl<'bound> RxBuffers<'bound> {
                 netdev.as_raw(),
                 napi.as_raw(),
                 u16::from(queue),
-                count,
-                c_uint::from(HEADROOM),
-                c_uint::from(BUFFER),
+                layout.pages(count),
+                c_uint::from(layout.headroom()),
+                c_uint::from(written),
                 both_ways,
             )
         })?;
         let pool = Pool(NonNull::new(pool).ok_or(ENOMEM)?);
-        // INVARIANT: No pages yet.
+        // INVARIANT: No pieces yet.
         let mut this = Self {
             dev,
+            layout,
             both_ways,
-            pages: KVec::with_capacity(usize::from(count), GFP_KERNEL)?,
+            pieces: KVec::with_capacity(usize::from(count), GFP_KERNEL)?,
             queue: RxQueue::new(netdev, napi, queue, pool.0)?,
             pool,
         };
         for _ in 0..count {
-            let page = this.alloc().ok_or(ENOMEM)?;
+            let piece = this.alloc().ok_or(ENOMEM)?;
             // INVARIANT: From the pool, which maps it.
-            this.pages.push(page, GFP_KERNEL)?;
+            this.pieces.push(piece, GFP_KERNEL)?;
         }
         Ok(this)
     }
 
-    /// A page of the pool, owned by the caller.
-    fn alloc(&mut self) -> Option<NonNull<kernel_bindings::page>> {
+    /// How they lie in pages.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// A piece of a page of the pool, owned by the caller.
+    fn alloc(&mut self) -> Option<Piece> {
+        let mut offset = 0;
+        let size = c_uint::from(self.layout.piece());
         // SAFETY: The pool is owned, and nobody else allocates from it now.
-        NonNull::new(unsafe { bindings::igb_rs_pool_alloc(self.pool.0.as_ptr()) })
+        let page = unsafe { bindings::igb_rs_pool_alloc(self.pool.0.as_ptr(), &mut offset, size) };
+        let page = NonNull::new(page)?;
+        // INVARIANT: The pool answers places of `size` bytes within the page, which 16 bits hold.
+        let offset = u16::try_from(offset).unwrap_or(0);
+        Some(Piece { page, offset })
     }
 
     /// Where the NIC finds buffer `index`; 0 if there is none.
     pub(crate) fn address(&self, index: u16) -> u64 {
-        self.pages.get(usize::from(index)).map_or(0, |page| {
+        self.pieces.get(usize::from(index)).map_or(0, |piece| {
             // SAFETY: The page is mapped by the invariant.
-            unsafe { bindings::igb_rs_pool_address(page.as_ptr()) + u64::from(HEADROOM) }
+            let page = unsafe { bindings::igb_rs_pool_address(piece.page.as_ptr()) };
+            page + u64::from(piece.offset) + u64::from(self.layout.headroom())
         })
+    }
+
+    /// Lets the CPU see the first `length` bytes that the NIC has written to `piece`.
+    fn sync(&self, piece: Piece, length: u16) {
+        // SAFETY: The page is from the pool by the invariant.
+        unsafe {
+            bindings::igb_rs_pool_sync(
+                self.pool.0.as_ptr(),
+                piece.page.as_ptr(),
+                piece.offset.into(),
+                length.into(),
+            )
+        };
     }
 
     /// Shows the first `length` bytes of buffer `index`, which the NIC has reported as
@@ -139,11 +185,13 @@ impl<'bound> RxBuffers<'bound> {
         length: u16,
         f: impl FnOnce(&[u8]) -> R,
     ) -> Option<R> {
-        let page = *self.pages.get(usize::from(index))?;
-        let length = length.min(BUFFER);
-        sync(self.pool.0, page, length);
-        // SAFETY: The page is owned, and the NIC writes no more until it is offered again.
-        let answer = f(unsafe { bytes(page, length) });
+        let piece = *self.pieces.get(usize::from(index))?;
+        let length = length.min(self.layout.buffer());
+        self.sync(piece, length);
+        // SAFETY: Headroom and buffer are within the piece.
+        let start = unsafe { piece.start().add(usize::from(self.layout.headroom())) };
+        // SAFETY: The piece is owned, and the NIC writes no more until it is offered again.
+        let answer = f(unsafe { core::slice::from_raw_parts(start, usize::from(length)) });
         let address = self.address(index);
         // SAFETY: Mapped by the invariant.
         unsafe { bindings::igb_rs_sync_for_device(dma::raw(self.dev), address, length.into()) };
@@ -154,63 +202,42 @@ impl<'bound> RxBuffers<'bound> {
     /// puts a new one in its place. [`None`], and nothing has changed, if there is no memory.
     /// From the poll.
     pub(crate) fn exchange(&mut self, index: u16, length: u16) -> Option<Filled<'_>> {
-        if usize::from(index) >= self.pages.len() {
+        if usize::from(index) >= self.pieces.len() {
             return None;
         }
         let new = self.alloc()?;
         // INVARIANT: From the pool; the one that was there is given away.
-        let page = core::mem::replace(self.pages.get_mut(usize::from(index))?, new);
-        let length = length.min(BUFFER);
-        sync(self.pool.0, page, length);
+        let piece = core::mem::replace(self.pieces.get_mut(usize::from(index))?, new);
+        let length = length.min(self.layout.buffer());
+        self.sync(piece, length);
         // INVARIANT: A buffer is within the room.
         Some(Filled {
-            pool: self.pool.0,
-            page,
+            piece,
             place: Place {
-                headroom: HEADROOM,
+                headroom: self.layout.headroom(),
                 length,
                 metadata: 0,
             },
             buffers: self,
         })
     }
+
+    /// Gives a piece back to the pool.
+    fn put(&self, piece: Piece) {
+        // SAFETY: From the pool, and owned.
+        unsafe { bindings::igb_rs_pool_put(self.pool.0.as_ptr(), piece.page.as_ptr()) };
+    }
 }
 
 impl Drop for RxBuffers<'_> {
     fn drop(&mut self) {
-        for page in &self.pages {
-            // SAFETY: From the pool, and owned.
-            unsafe { bindings::igb_rs_pool_put(self.pool.0.as_ptr(), page.as_ptr()) };
+        for &piece in &self.pieces {
+            self.put(piece);
         }
     }
 }
 
-/// Lets the CPU see what the NIC has written.
-fn sync(
-    pool: NonNull<kernel_bindings::page_pool>,
-    page: NonNull<kernel_bindings::page>,
-    length: u16,
-) {
-    // SAFETY: The page is from the pool by the callers' invariants.
-    unsafe { bindings::igb_rs_pool_sync(pool.as_ptr(), page.as_ptr(), length.into()) };
-}
-
-/// # Safety
-///
-/// The page must be owned, and not written, for as long as the bytes are looked at.
-unsafe fn bytes<'a>(page: NonNull<kernel_bindings::page>, length: u16) -> &'a [u8] {
-    // SAFETY: Pages are in the linear map (there is no highmem on 64 bit).
-    let start = unsafe { bindings::igb_rs_page_address(page.as_ptr()) }.cast::<u8>();
-    // SAFETY: Headroom and buffer are within the page.
-    unsafe {
-        core::slice::from_raw_parts(
-            start.add(usize::from(HEADROOM)),
-            usize::from(length.min(BUFFER)),
-        )
-    }
-}
-
-/// Where a frame is in its page, in bytes.
+/// Where a frame is in its piece of a page, in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     /// What is in front of it.
@@ -222,7 +249,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where a program has left a frame; [`None`] if that is in no page.
+    /// Where a program has left a frame; [`None`] if that is in no piece.
     pub(super) fn of(buff: &bindings::xdp_buff) -> Option<Self> {
         let start = buff.data.addr();
         let distance = |from: usize, to: usize| to.checked_sub(from);
@@ -243,10 +270,10 @@ impl Place {
 ///
 /// # Invariants
 ///
-/// `page` is from `pool`, and owned; the frame is within [`ROOM`], with its metadata.
+/// `piece` is from the pool of `buffers`, and owned; the frame is within the layout's room, with
+/// its metadata.
 pub(crate) struct Filled<'a> {
-    pool: NonNull<kernel_bindings::page_pool>,
-    page: NonNull<kernel_bindings::page>,
+    piece: Piece,
     place: Place,
     buffers: &'a RxBuffers<'a>,
 }
@@ -257,9 +284,12 @@ impl Filled<'_> {
         self.place
     }
 
-    /// The raw page, for this layer.
-    pub(super) fn page(&self) -> *mut kernel_bindings::page {
-        self.page.as_ptr()
+    /// The first byte of the piece that it is in, and how many there are, for this layer.
+    pub(super) fn piece(&self) -> (*mut c_void, c_uint) {
+        (
+            self.piece.start().cast(),
+            self.buffers.layout.piece().into(),
+        )
     }
 
     /// The raw queue that has received it, for this layer.
@@ -272,11 +302,11 @@ impl Filled<'_> {
         self.buffers.both_ways
     }
 
-    /// The same page, in which the frame is at `place` now; [`None`], and it is dropped, if
+    /// The same piece, in which the frame is at `place` now; [`None`], and it is dropped, if
     /// that is beyond the room.
     pub(super) fn moved(mut self, place: Place) -> Option<Self> {
         let end = place.headroom.checked_add(place.length)?;
-        if end > ROOM || u16::from(place.metadata) > place.headroom {
+        if end > self.buffers.layout.room() || u16::from(place.metadata) > place.headroom {
             return None;
         }
         // INVARIANT: Checked.
@@ -284,25 +314,27 @@ impl Filled<'_> {
         Some(self)
     }
 
-    /// The page is somebody else's now.
+    /// The piece is somebody else's now.
     pub(super) fn give_away(self) {
         let _ = ManuallyDrop::new(self);
     }
 
     /// Makes a packet of it, without a copy. [`None`] if there is no memory. From a poll.
     pub(crate) fn into_packet(self, _napi: &NapiRef<'_>) -> Option<SkBuff> {
-        // SAFETY: The page is owned and in the linear map; what is behind headroom and bytes
+        let (start, size) = self.piece();
+        // SAFETY: The piece is owned and in the linear map; what is behind headroom and bytes
         // is room enough for the shared part. A NAPI is being polled.
         let skb = unsafe {
             bindings::igb_rs_build_skb(
-                self.page.as_ptr(),
+                start,
+                size,
                 c_uint::from(self.place.headroom),
                 c_uint::from(self.place.length),
                 c_uint::from(self.place.metadata),
             )
         };
         let skb = NonNull::new(skb)?;
-        // The packet owns the page now.
+        // The packet owns the piece now.
         self.give_away();
         // SAFETY: Just built, and owned.
         Some(unsafe { SkBuff::from_raw(skb) })
@@ -313,14 +345,16 @@ impl Filled<'_> {
     /// [`into_packet`](Self::into_packet).
     pub(crate) fn append_to(self, skb: &mut SkBuff) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: The page is owned, and the packet takes it over; such packets return pages
+        let (_, size) = this.piece();
+        // SAFETY: The piece is owned, and the packet takes it over; such packets return pieces
         // to their pool.
         unsafe {
             bindings::igb_rs_add_page(
                 skb.as_raw(),
-                this.page.as_ptr(),
-                c_uint::from(this.place.headroom),
+                this.piece.page.as_ptr(),
+                c_uint::from(this.piece.offset) + c_uint::from(this.place.headroom),
                 c_uint::from(this.place.length),
+                size,
             )
         };
     }
@@ -328,7 +362,6 @@ impl Filled<'_> {
 
 impl Drop for Filled<'_> {
     fn drop(&mut self) {
-        // SAFETY: From the pool, and owned.
-        unsafe { bindings::igb_rs_pool_put(self.pool.as_ptr(), self.page.as_ptr()) };
+        self.buffers.put(self.piece);
     }
 }

@@ -152,13 +152,15 @@ impl ProgramRef<'_> {
         let Place {
             headroom, length, ..
         } = filled.place();
-        // SAFETY: The page is owned, and the frame is within what the program may use of it; the
-        // queue is registered, and both are so for as long as `buff` is used.
+        let (start, size) = filled.piece();
+        // SAFETY: The piece is owned, and the frame is within what the program may use of it;
+        // the queue is registered, and both are so for as long as `buff` is used.
         unsafe {
             bindings::igb_rs_xdp_prepare(
                 &mut buff,
                 filled.queue(),
-                filled.page(),
+                start,
+                size,
                 headroom.into(),
                 length.into(),
             )

@@ -3,6 +3,7 @@
 //! The interface: whether it is open, and all that must happen while it is not.
 
 use super::{
+    layout::Layout,
     queue::{
         self,
         Queue, //
@@ -48,6 +49,8 @@ const INTERRUPT_POLL: Delta = Delta::from_millis(1);
 pub(crate) struct State {
     /// How many queues run; 0 while the interface is closed.
     running: u8,
+    /// How the receive buffers lie that they had last.
+    layout: Layout,
     /// What is set.
     pub(crate) settings: Settings,
 }
@@ -80,7 +83,14 @@ impl<'bound> Interface<'bound> {
         let interface = pin_init!(Self {
             port,
             queues,
-            state <- new_mutex!(State { running: 0, settings }, "igb_rs::state"),
+            state <- new_mutex!(
+                State {
+                    running: 0,
+                    layout: Layout::Whole,
+                    settings,
+                },
+                "igb_rs::state"
+            ),
         });
         Arc::pin_init(interface, GFP_KERNEL)
     }
@@ -114,6 +124,27 @@ impl<'bound> Interface<'bound> {
         self.stop(&mut state);
         self.start(&mut state).or_else(|errno| {
             state.settings = before;
+            self.start(&mut state)?;
+            Err(errno)
+        })
+    }
+
+    /// Has `f` change which frames are received, whose buffers then lie as `layout` says. Unless
+    /// they do so already the queues start anew; if they do not start, `undo` takes back
+    /// what `f` did. With the RTNL held; sleeps. Errors: those of `f`, `ENOMEM`.
+    pub(super) fn change_frames(
+        &self,
+        layout: Layout,
+        f: impl FnOnce() -> Result,
+        undo: impl FnOnce() -> Result,
+    ) -> Result {
+        let mut state = self.state.lock();
+        if state.running == 0 || state.layout == layout {
+            return f();
+        }
+        self.stop(&mut state);
+        f().and_then(|()| self.start(&mut state)).or_else(|errno| {
+            undo()?;
             self.start(&mut state)?;
             Err(errno)
         })
@@ -195,13 +226,15 @@ impl<'bound> Interface<'bound> {
     fn start(&self, state: &mut State) -> Result {
         let port = &self.port;
         let count = self.count_queues(&state.settings);
+        state.layout = port.layout();
+        let layout = state.layout;
         let settings = &mut state.settings;
         settings.rss.fit(count);
         port.netdev.set_queues(count)?;
         port.set_rss(&settings.rss, count)?;
         port.claim_vectors(count);
         for queue in self.queues.iter().take(usize::from(count)) {
-            if let Err(errno) = queue::open(queue, settings) {
+            if let Err(errno) = queue::open(queue, settings, layout) {
                 self.stop(state);
                 return Err(errno);
             }

@@ -3,6 +3,7 @@
 //! A test of the whole way of a frame, but for the wire: the PHY sends back what it is sent.
 
 use super::{
+    layout::Layout,
     queue::Queue,
     rx::RxRing,
     tx::{
@@ -60,7 +61,7 @@ pub(super) fn passes(port: &Port<'_>, queue: &Arc<Queue<'_>>) -> Result<bool> {
     let bar = &port.bar;
     let number = port.pool.queue(0);
     let mut tx = TxRing::new(dev, number, RING)?;
-    let buffers = RxBuffers::new(dev, &port.netdev, queue, 0, RING, false)?;
+    let buffers = RxBuffers::new(dev, &port.netdev, queue, 0, RING, Layout::Whole, false)?;
     let mut rx = RxRing::new(dev, buffers, number, RING)?;
     let passed = port.loop_back().and_then(|()| {
         tx.start(bar)?;

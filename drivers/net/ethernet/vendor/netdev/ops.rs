@@ -131,9 +131,14 @@ impl Operations for Netdev<'_> {
             );
             return Err(EINVAL);
         }
-        // Receive buffers fit any MTU, so the queues go on.
-        self.device().set_mtu(mtu);
-        port.write_frame_size()
+        let before = self.device().mtu();
+        let set = |mtu| {
+            self.device().set_mtu(mtu);
+            port.write_frame_size()
+        };
+        let layout = port.layout_with(mtu);
+        self.interface
+            .change_frames(layout, || set(mtu), || set(before))
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) -> Result {
@@ -153,7 +158,11 @@ impl Operations for Netdev<'_> {
             self.port().set_strip(wanted & feature::VLAN_STRIP != 0)?;
         }
         if changed & feature::RX_ALL != 0 {
-            self.port().set_damaged(wanted & feature::RX_ALL != 0)?;
+            let (port, damaged) = (self.port(), wanted & feature::RX_ALL != 0);
+            let set = |on| move || port.set_damaged(on);
+            let layout = port.layout_for(port.netdev.mtu(), damaged);
+            self.interface
+                .change_frames(layout, set(damaged), set(!damaged))?;
         }
         // Whether checksums and hashes are passed on is looked at in each poll.
         Ok(())

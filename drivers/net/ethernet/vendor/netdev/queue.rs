@@ -3,6 +3,7 @@
 //! A pair of queues, one to send and one to receive, behind one vector.
 
 use super::{
+    layout::Layout,
     moderation::{
         Moderation,
         Traffic, //
@@ -327,7 +328,11 @@ fn halt(port: &Port<'_>, number: u8) {
 
 /// Opens a pair of queues at its number in the pool, and lets it run, but for the core's
 /// sending. Sleeps. Errors: `ENOMEM`, `ETIMEDOUT` if the device does not start them.
-pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> Result {
+pub(super) fn open<'bound>(
+    queue: &Arc<Queue<'bound>>,
+    settings: &Settings,
+    layout: Layout,
+) -> Result {
     let pair = queue.poller();
     let (port, index) = (&pair.port, pair.index);
     let number = port.pool.queue(index);
@@ -335,7 +340,7 @@ pub(super) fn open<'bound>(queue: &Arc<Queue<'bound>>, settings: &Settings) -> R
     let size = settings.rx_size;
     let tx = TxRing::new(dev, number, settings.tx_size)?;
     let sends_back = port.program.is_some();
-    let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size, sends_back)?;
+    let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size, layout, sends_back)?;
     let mut rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
     start(port, index, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;

@@ -2,8 +2,8 @@
 
 //! The receive ring.
 //!
-//! Each descriptor has a page of its own, from a pool that reuses them. A short packet is copied
-//! out of it; a longer one keeps its pages, and the ring gets others. A page is only given away
+//! Each descriptor has a page of its own, or half of one, from a pool that reuses them. A short
+//! packet is copied out of it; a longer one keeps its pages, and the ring gets others. A page is only given away
 //! when its replacement is there, so the ring never runs dry for want of memory: the packet is
 //! dropped instead.
 
@@ -15,6 +15,7 @@ use super::{
         RxHash, //
     },
     frame,
+    layout::Layout,
     tx::{
         halves,
         SWITCH_POLL,
@@ -25,10 +26,7 @@ use crate::{
     abi::{
         dma::Ring,
         napi::NapiRef,
-        page_pool::{
-            RxBuffers,
-            BUFFER, //
-        },
+        page_pool::RxBuffers,
         skb::{
             SkBuff,
             MAX_PAGES, //
@@ -74,10 +72,12 @@ const COPIED: u16 = 256;
 /// time costs a write across the bus, and the device has others. As igb does.
 const BATCH: u16 = 16;
 
-/// Buffer size in KiB.
-const BUFFER_KIB: u32 = 3;
+/// Buffer sizes in KiB, as the device knows them, of pages and of halves of pages.
+const WHOLE_KIB: u32 = 3;
+const HALF_KIB: u32 = 2;
 
-const _: () = assert!(BUFFER == 3 * 1024 && BUFFER_KIB == 3);
+const _: () = assert!(Layout::Whole.buffer() == 3 * 1024 && WHOLE_KIB == 3);
+const _: () = assert!(Layout::Half.buffer() <= 2 * 1024 && HALF_KIB == 2);
 // The longest frame fits into the head and the pages of a packet.
 const _: () = assert!(frame::MAX_BYTES <= 4 * 3 * 1024 && MAX_PAGES >= 3);
 
@@ -177,12 +177,13 @@ impl<'bound> RxRing<'bound> {
         );
         bar.write(RDH::try_at(n).ok_or(EINVAL)?, RDH::zeroed());
         bar.write(RDT::try_at(n).ok_or(EINVAL)?, RDT::zeroed());
+        let shape = match self.buffers.layout() {
+            Layout::Whole => SRRCTL::zeroed().with_const_buffer_kib::<WHOLE_KIB>(),
+            Layout::Half => SRRCTL::zeroed().with_const_buffer_kib::<HALF_KIB>(),
+        };
         bar.write(
             SRRCTL::try_at(n).ok_or(EINVAL)?,
-            SRRCTL::zeroed()
-                .with_const_buffer_kib::<BUFFER_KIB>()
-                .with_const_desc_type::<1>()
-                .with_drop_en(drop_en),
+            shape.with_const_desc_type::<1>().with_drop_en(drop_en),
         );
         bar.write(
             RXDCTL::try_at(n).ok_or(EINVAL)?,

@@ -5,6 +5,7 @@
 use super::{
     action::Action,
     frame,
+    layout::Layout,
     ops::Netdev,
     queue::QueuePair, //
 };
@@ -15,7 +16,6 @@ use crate::abi::{
         Frames,
         XdpOperations, //
     },
-    page_pool::BUFFER,
     xdp::{
         self,
         Program,
@@ -30,7 +30,7 @@ use kernel::{
 
 /// Whether a program may see frames of an interface with this MTU: it sees one buffer.
 pub(super) fn fits(mtu: u32) -> bool {
-    frame::fits(mtu, u32::from(BUFFER))
+    frame::fits(mtu, u32::from(Layout::Whole.buffer()))
 }
 
 /// What a poll has left to do for frames that a program has sent on.

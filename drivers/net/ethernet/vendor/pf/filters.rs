@@ -17,6 +17,7 @@ use crate::{
             Mac, //
         },
         frame,
+        layout::Layout,
         rss::Rss, //
     },
     regs::mac::{
@@ -108,6 +109,22 @@ impl Port<'_> {
         let mut wanted = self.wanted.lock();
         wanted.damaged = on;
         self.write_wanted(&mut wanted)
+    }
+
+    /// How buffers lie for the frames that are received.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout_with(self.netdev.mtu())
+    }
+
+    /// The same with another MTU.
+    pub(crate) fn layout_with(&self, mtu: u32) -> Layout {
+        let damaged = self.wanted.lock().damaged;
+        self.layout_for(mtu, damaged)
+    }
+
+    /// The same with damaged frames, or without.
+    pub(crate) fn layout_for(&self, mtu: u32, damaged: bool) -> Layout {
+        Layout::of(mtu, self.program.is_some(), damaged)
     }
 
     /// The same as it was set last, after a reset.
