@@ -88,6 +88,12 @@ pub(crate) struct Run {
     pub(crate) bytes: u32,
 }
 
+/// Where something was sent and nothing received, by so many packets at once, nobody waits: fewer
+/// may be half of a conversation, and more would fill a ring in the longer interval.
+const SENT: core::ops::RangeInclusive<u32> = 3..=32;
+/// The interval then, that of the largest packets without jumbo frames.
+const UNHURRIED: u16 = 192;
+
 /// Bytes of a packet on the wire that are in no memory: checksum, preamble, and the gap.
 const OVERHEAD: u32 = 24;
 /// Larger ones take no longer intervals.
@@ -111,6 +117,9 @@ impl Traffic {
     /// By the mean size, as igb does (`igb_update_ring_itr`): small packets are waited for, and
     /// of large ones as many come in a longer interval as small ones in a short one.
     fn interval(&self) -> Option<u16> {
+        if self.rx.packets == 0 && SENT.contains(&self.tx.packets) {
+            return Some(UNHURRIED);
+        }
         let mean = match self.rx.mean().max(self.tx.mean()) {
             0 => return None,
             mean => mean.saturating_add(OVERHEAD).min(LARGEST),
@@ -172,6 +181,20 @@ mod tests {
         let mut traffic = traffic(100, 60);
         traffic.tx.add(4, 4 * 1514);
         assert_eq!(Moderation::Dynamic.interval(&traffic), Some(192));
+    }
+
+    #[test]
+    fn who_only_sends_is_not_interrupted_often() {
+        for (packets, usecs) in [(1, 49), (2, 49), (3, 192), (32, 192), (33, 49)] {
+            let mut traffic = Traffic::default();
+            traffic.tx.add(packets, packets * 60);
+            let interval = Moderation::Conservative.interval(&traffic);
+            assert_eq!(interval, Some(usecs));
+            // Somebody may wait for what comes.
+            traffic.rx.add(1, 60);
+            let interval = Moderation::Conservative.interval(&traffic);
+            assert_eq!(interval, Some(49));
+        }
     }
 
     #[test]
