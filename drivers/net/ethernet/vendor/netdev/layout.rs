@@ -27,8 +27,8 @@ pub(crate) enum Layout {
 impl Layout {
     /// For frames of an interface with this MTU; `shown` to a program or not. Of damaged ones
     /// (`rx-all`) the device may not keep to a limit.
-    pub(crate) const fn of(mtu: u32, shown: bool, damaged: bool) -> Self {
-        if shown || damaged || !frame::fits(mtu, Self::Half.buffer() as u32) {
+    pub(crate) fn of(mtu: u32, shown: bool, damaged: bool) -> Self {
+        if shown || damaged || !frame::fits(mtu, u32::from(Self::Half.buffer())) {
             Self::Whole
         } else {
             Self::Half
