@@ -4,13 +4,13 @@ they cost. The other end, on NIC 1, has igb in both cases."""
 
 import results
 from rigtest import net
+from rigtest.placement import addresses, flow, spread
 from rigtest.processors import busy_seconds
 from sides import fresh_host
 
 NICS = 3
 GOAL = 1.0
 SECONDS = 5
-INSIDE, OUTSIDE = "192.0.2.1", "192.0.2.3"
 # iperf3 options of each measurement; from the PF to the outside, or with -R to it.
 LOADS = {
     "TCP out": (), "TCP in": ("-R",),
@@ -25,12 +25,15 @@ def measure(driver, host, n):
     nic = host.nics[0]
     nic.bind(driver)
     found = {}
-    with net.peers((nic.wait_netdev(), INSIDE), (host.nics[2].netdev, OUTSIDE)) as (inside, outside):
-        assert outside.reaches(INSIDE)
-        for flow, (load, options) in enumerate(LOADS.items(), n * len(LOADS)):
+    far, (here, there) = host.nics[2], addresses(n)
+    with net.peers((nic.wait_netdev(), here), (far.netdev, there)) as (inside, outside):
+        assert outside.reaches(here)
+        spread(nic, inside)
+        spread(far, outside)
+        for number, (load, options) in enumerate(LOADS.items(), n * len(LOADS)):
             receiver = inside if "-R" in options else outside
             packets, busy = receiver.received(), busy_seconds()
-            rate = net.iperf3(outside, inside, *net.placed(flow), *options, seconds=SECONDS)
+            rate = net.iperf3(outside, inside, *flow(number), *options, seconds=SECONDS)
             packets, busy = receiver.received() - packets, busy_seconds() - busy
             found[load] = {"mbit": rate / 1e6, "packets": packets / SECONDS,
                            "cpu": 1e6 * busy / (rate / 8 * SECONDS / 1024)}

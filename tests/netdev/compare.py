@@ -21,28 +21,28 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/system")]
 
 from conftest import Host
-from rigtest.net import iperf3, peers, placed
+from rigtest.net import iperf3, peers
 from rigtest.pci import modprobe
+from rigtest.placement import addresses, flow, spread
 from rigtest.processors import busy_seconds
 
 DRIVERS = ("igb", "igb_rs")
-OURS, OTHERS = "198.51.100.1", "198.51.100.2"
 LEAST = 0.97
 SECONDS = 2
 
 
-def bulk(flow, server, client, *options):
+def bulk(number, server, client, *options):
     """Mb/s that arrive, and CPU seconds for each gigabyte."""
     before, start = busy_seconds(), time.monotonic()
-    rate = iperf3(server, client, *placed(flow), *options, seconds=SECONDS)
+    rate = iperf3(server, client, *flow(number), *options, seconds=SECONDS)
     busy, elapsed = busy_seconds() - before, time.monotonic() - start
     # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
     return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
 
 
-def latency(ours):
+def latency(ours, other):
     """Microseconds there and back, on average."""
-    text = ours("ping", "-q", "-n", "-c", 300, "-i", "0.002", "-s", "16", OTHERS)
+    text = ours("ping", "-q", "-n", "-c", 300, "-i", "0.002", "-s", "16", other.address)
     return float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1)) * 1000
 
 
@@ -61,7 +61,7 @@ def measure(ours, other, n):
     ours("ethtool", "-K", ours.netdev, "tso", "off")
     values["tcp sent without TSO, Mb/s"], _ = bulk(next(flows), other, ours)
     ours("ethtool", "-K", ours.netdev, "tso", "on")
-    values["latency, us"] = latency(ours)
+    values["latency, us"] = latency(ours, other)
     return values
 
 
@@ -97,8 +97,11 @@ def main():
         # Neither is always the first.
         for driver in DRIVERS if n % 2 == 0 else reversed(DRIVERS):
             nic.bind(driver)
-            with peers((nic.netdev, OURS), (far.netdev, OTHERS)) as (ours, other):
-                assert ours.reaches(OTHERS)
+            here, there = addresses(n)
+            with peers((nic.netdev, here), (far.netdev, there)) as (ours, other):
+                assert ours.reaches(there)
+                spread(nic, ours)
+                spread(far, other)
                 for name, value in measure(ours, other, n).items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)

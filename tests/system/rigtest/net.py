@@ -180,13 +180,6 @@ def iperf3_rate(text):
     return end.get("sum_received", end.get("sum", {}))["bits_per_second"]
 
 
-def placed(number):
-    """iperf3's options for a comparison, the same for each side: client and server stay on a processor each,
-    and flow `number` has its own port, which decides the queues it goes by. Where there are two
-    processors it is worth a factor of two which of the programs shares one with the receiver's interrupts."""
-    return "-A", "1,0", "--cport", str(40000 + number)
-
-
 def iperf3(server, client, *options, seconds=2):
     """Bits per second that the receiver saw."""
     with iperf3_server(server):

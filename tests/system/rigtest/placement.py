@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where the parts of a comparison run: the same for each side, and not always the same. Of a rig's two
+processors one may have a program and the interrupts of its queue, or not, which is worth a factor of
+two by any driver."""
+
+import os
+import re
+from pathlib import Path
+
+# A vector of a queue, by igb's name and by ours.
+QUEUE = re.compile(r"^ *(\d+):.*-(\d+)$", re.M)
+
+
+def addresses(number):
+    """Of both ends, for round `number`. Of UDP they alone choose the queue."""
+    return f"198.51.100.{2 * number + 1}", f"198.51.100.{2 * number + 2}"
+
+
+def flow(number):
+    """iperf3's options: client and server stay on a processor each; of TCP the port chooses the queue, too."""
+    return "-A", "1,0", "--cport", str(40000 + number)
+
+
+def spread(nic, peer):
+    """Puts queue i of a NIC that is up on processor i, and has the hash choose between all in turn."""
+    cpus = os.cpu_count()
+    peer("ethtool", "-X", peer.netdev, "equal", cpus)
+    own = {irq.name for irq in (nic.path / "msi_irqs").iterdir()}
+    for irq, queue in QUEUE.findall(Path("/proc/interrupts").read_text()):
+        if irq in own:
+            Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(int(queue) % cpus))
