@@ -198,6 +198,11 @@ def trap_on_debug():
     return soak("soak-trap-debug", "trap", "1", "debug", "1")
 
 
+def hostile_on_debug():
+    """A round for each transport."""
+    return soak("soak-hostile-debug", "hostile", "3", "debug")
+
+
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
@@ -230,7 +235,8 @@ def suites(part):
                      in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
                      soak("soak-reload", "reload", "3", "debug"),
                      soak("soak-updown", "updown", "10", "debug"),
-                     trap_on_debug()]),
+                     trap_on_debug(),
+                     hostile_on_debug()]),
                 # The driver's registers are written beside it; the kernel notices the hang.
                 in_rig("hang", ["tests/system/hang"], "stock", 600,
                        ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
@@ -248,7 +254,7 @@ def suites(part):
         case "tracking":
             return [*on_stock(),
                     trap_on_debug(),
-                    soak("soak-hostile-debug", "hostile", "3", "debug"),
+                    hostile_on_debug(),
                     in_rig("qemu-log", [QEMU_ON_DEBUG], "debug", 1800)]
         case "postcopy":
             return [Suite("postcopy", ["scripts/postcopy", POSTCOPY_SEEDS], by_pattern(SUMMARY)),
