@@ -122,10 +122,9 @@ impl<'bound> Interface<'bound> {
             return self.port.netdev.set_queues(count);
         }
         self.stop(&mut state);
-        self.start(&mut state).or_else(|errno| {
+        self.start_or_undo(&mut state, Ok(()), |state| {
             state.settings = before;
-            self.start(&mut state)?;
-            Err(errno)
+            Ok(())
         })
     }
 
@@ -143,11 +142,8 @@ impl<'bound> Interface<'bound> {
             return f();
         }
         self.stop(&mut state);
-        f().and_then(|()| self.start(&mut state)).or_else(|errno| {
-            undo()?;
-            self.start(&mut state)?;
-            Err(errno)
-        })
+        let changed = f();
+        self.start_or_undo(&mut state, changed, |_| undo())
     }
 
     /// Lets frames be seen by `program`, or by none. If there was one, or is none, it is
@@ -162,10 +158,9 @@ impl<'bound> Interface<'bound> {
         }
         self.stop(&mut state);
         let before = slot.exchange(program);
-        self.start(&mut state).or_else(|errno| {
+        self.start_or_undo(&mut state, Ok(()), |_| {
             drop(slot.exchange(before));
-            self.start(&mut state)?;
-            Err(errno)
+            Ok(())
         })
     }
 
@@ -245,6 +240,21 @@ impl<'bound> Interface<'bound> {
         }
         port.netdev.start_queues();
         Ok(())
+    }
+
+    /// Lets queues run that were stopped for what has `changed`. If that failed, or they do not
+    /// start, `undo` takes it back, and they run as before.
+    fn start_or_undo(
+        &self,
+        state: &mut State,
+        changed: Result,
+        undo: impl FnOnce(&mut State) -> Result,
+    ) -> Result {
+        changed.and_then(|()| self.start(state)).or_else(|errno| {
+            undo(state)?;
+            self.start(state)?;
+            Err(errno)
+        })
     }
 
     /// Stops the queues that run; the last one last, for the hash may still choose it.

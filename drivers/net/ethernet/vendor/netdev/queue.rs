@@ -6,6 +6,7 @@ use super::{
     layout::Layout,
     moderation::{
         Moderation,
+        Run,
         Traffic, //
     },
     rx::{
@@ -220,15 +221,15 @@ impl<'bound> QueuePair<'bound> {
         }
     }
 
-    /// Takes out what was sent; answers packets and bytes.
-    fn reap(&self, napi: &NapiRef<'_>) -> (u32, u32) {
+    /// Takes out what was sent, and answers it.
+    fn reap(&self, napi: &NapiRef<'_>) -> Run {
         let mut tx = self.tx.lock();
         let Some(ring) = &mut *tx else {
-            return (0, 0);
+            return Run::default();
         };
         let reaped = ring.reap(napi);
         if reaped.packets == 0 {
-            return (0, 0);
+            return reaped;
         }
         add(&self.counts.tx_packets, reaped.packets);
         add(&self.counts.tx_bytes, reaped.bytes);
@@ -238,7 +239,7 @@ impl<'bound> QueuePair<'bound> {
             netdev.wake_queue(self.index);
             add(&self.counts.tx_restarts, 1);
         }
-        (reaped.packets, reaped.bytes)
+        reaped
     }
 }
 
@@ -246,7 +247,7 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
     type Context = RxSide<'bound>;
 
     fn poll(&self, side: &mut RxSide<'bound>, napi: &NapiRef<'_>) -> u16 {
-        let (sent, sent_bytes) = self.reap(napi);
+        let sent = self.reap(napi);
         let budget = u16::try_from(napi.budget()).unwrap_or(0);
         let enabled = self.port.netdev.features();
         let features = Features {
@@ -281,7 +282,7 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
             add(&self.counts.rx_bad_checksums, counts.bad_checksums);
         }
         side.traffic.rx.add(counts.packets, counts.bytes);
-        side.traffic.tx.add(sent, sent_bytes);
+        side.traffic.tx.add(sent.packets, sent.bytes);
         if packets < budget {
             // Once this run has ended another may begin elsewhere, so not in `done`.
             side.moderate(self);

@@ -3,9 +3,9 @@
 //! The receive ring.
 //!
 //! Each descriptor has a page of its own, or half of one, from a pool that reuses them. A short
-//! packet is copied out of it; a longer one keeps its pages, and the ring gets others. A page is only given away
-//! when its replacement is there, so the ring never runs dry for want of memory: the packet is
-//! dropped instead.
+//! packet is copied out of it; a longer one keeps its pages, and the ring gets others. A page is
+//! only given away when its replacement is there, so the ring never runs dry for want of memory:
+//! the packet is dropped instead.
 
 use super::{
     descriptor::{

@@ -7,6 +7,7 @@ use super::{
         self,
         TxOffload, //
     },
+    moderation::Run,
     offload::{
         self,
         Packet,
@@ -107,14 +108,6 @@ pub(super) enum Sent {
     Dropped,
     /// There is no room for it.
     Full(SkBuff),
-}
-
-/// What was sent.
-#[derive(Default)]
-pub(super) struct Reaped {
-    /// Packets and bytes on the wire.
-    pub(super) packets: u32,
-    pub(super) bytes: u32,
 }
 
 impl<'bound> TxRing<'bound> {
@@ -352,14 +345,13 @@ impl<'bound> TxRing<'bound> {
         }
     }
 
-    /// Takes out what the device has sent.
-    pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> Reaped {
-        let mut reaped = Reaped::default();
+    /// Takes out what the device has sent, and answers it as it was on the wire.
+    pub(super) fn reap(&mut self, napi: &NapiRef<'_>) -> Run {
+        let mut reaped = Run::default();
         // A poll without a budget may be in a hard interrupt, where pools are not to be used.
         let with_frames = napi.budget() != 0;
         while let Some(packet) = self.take_sent(with_frames) {
-            reaped.packets += packet.packets;
-            reaped.bytes += packet.bytes;
+            reaped.add(packet.packets, packet.bytes);
             match packet.payload {
                 Payload::Packet(skb) => skb.consume(napi),
                 Payload::Frame(frame) => drop(frame),
