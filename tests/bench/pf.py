@@ -4,7 +4,7 @@ they cost. The other end, on NIC 1, has igb in both cases."""
 
 import results
 from rigtest import net
-from rigtest.placement import addresses, flow, spread
+from rigtest.placement import flow, placed_peers
 from rigtest.processors import busy_seconds
 from sides import fresh_host
 
@@ -25,11 +25,8 @@ def measure(driver, host, n):
     nic = host.nics[0]
     nic.bind(driver)
     found = {}
-    far, (here, there) = host.nics[2], addresses(n)
-    with net.peers((nic.wait_netdev(), here), (far.netdev, there)) as (inside, outside):
-        assert outside.reaches(here)
-        spread(nic, inside)
-        spread(far, outside)
+    nic.wait_netdev()
+    with placed_peers(n, nic, host.nics[2]) as (inside, outside):
         for number, (load, options) in enumerate(LOADS.items(), n * len(LOADS)):
             receiver = inside if "-R" in options else outside
             packets, busy = receiver.received(), busy_seconds()

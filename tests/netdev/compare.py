@@ -21,9 +21,9 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/system")]
 
 from conftest import Host
-from rigtest.net import iperf3, peers
+from rigtest.net import iperf3
 from rigtest.pci import modprobe
-from rigtest.placement import addresses, flow, spread
+from rigtest.placement import flow, placed_peers
 from rigtest.processors import busy_seconds
 
 DRIVERS = ("igb", "igb_rs")
@@ -97,11 +97,7 @@ def main():
         # Neither is always the first.
         for driver in DRIVERS if n % 2 == 0 else reversed(DRIVERS):
             nic.bind(driver)
-            here, there = addresses(n)
-            with peers((nic.netdev, here), (far.netdev, there)) as (ours, other):
-                assert ours.reaches(there)
-                spread(nic, ours)
-                spread(far, other)
+            with placed_peers(n, nic, far) as (ours, other):
                 for name, value in measure(ours, other, n).items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)

@@ -14,7 +14,7 @@ from xmlrpc.server import SimpleXMLRPCServer
 SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/system"))
 
-from conftest import Host  # noqa: E402
+from conftest import host_of_igb_rs  # noqa: E402
 from rigtest import move, pci  # noqa: E402
 from rigtest.guest import Guest  # noqa: E402
 from rigtest.net import Peer, run  # noqa: E402
@@ -33,11 +33,7 @@ class Side:
 
     def __init__(self, address):
         self.address, self.guest, self.moved = address, None, None
-        self.host = Host()
-        self.host.clean()
-        self.host.load("mediate", "igb_rs")
-        for nic in self.host.nics:
-            nic.bind("igb_rs")
+        self.host = host_of_igb_rs()
         pci.load_vfio_driver("vfio_pci_mediate", SRC, "transport=fixed")
         pci.load_kvm()
         self.nic = self.host.nics[0]

@@ -131,15 +131,21 @@ def nics(host):
     return host.nics
 
 
-@contextlib.contextmanager
-def two_nics(left, right):
-    """Two NICs, driven by igb_rs, each with an address in a namespace of its own:
-    (host, left, right)."""
+def host_of_igb_rs():
+    """The rig's host as it was at first, but that igb_rs drives its NICs."""
     host = Host()
     host.clean()
     host.load("mediate", "igb_rs")
     for nic in host.nics:
         nic.bind("igb_rs")
+    return host
+
+
+@contextlib.contextmanager
+def two_nics(left, right):
+    """Two NICs, driven by igb_rs, each with an address in a namespace of its own:
+    (host, left, right)."""
+    host = host_of_igb_rs()
     with peers((host.nics[0].netdev, left), (host.nics[1].netdev, right)) as (one, other):
         yield host, one, other
     host.clean()

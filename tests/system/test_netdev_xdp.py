@@ -14,8 +14,8 @@ from rigtest.net import transfer
 from rigtest.pci import wait_for
 from rigtest.xdp import (ADDED, Command, LONGEST, METADATA, SHORTEST, attach, attached, detach, exchange, frame,
                          programs)
+from test_netdev import LEFT, RIGHT, pings
 
-LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 # The longest that fits a buffer, with Ethernet header, VLAN tag and CRC.
 MOST_MTU = 3050
 
@@ -53,10 +53,6 @@ def wire():
 def obedient(wire):
     with attached(wire.left, "obey"):
         yield wire
-
-
-def pings(peer, address, count=3, **options):
-    assert peer.all_answered(address, count=count, **options)
 
 
 def refused(peer, *words):

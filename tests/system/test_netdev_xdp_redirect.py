@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from conftest import Host
+from conftest import host_of_igb_rs
 from rigtest.frames import packet_socket
 from rigtest.net import Peer, run
 from rigtest.pci import wait_for
@@ -64,11 +64,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
+    host = host_of_igb_rs()
     peer, target = Peer(host.nics[0].netdev, "198.51.100.1"), host.nics[1].netdev
     try:
         run("ip", "link", "set", target, "netns", peer.name)

@@ -7,7 +7,7 @@ it; then one of them is refused elsewhere, and goes through a file.
 
 import pytest
 
-from conftest import SRC, Host
+from conftest import SRC, Host, host_of_igb_rs
 from rigtest import move
 from rigtest.guest import GuestError
 from rigtest.pci import wait_for
@@ -51,11 +51,7 @@ class Settled:
 
 @pytest.fixture(scope="module")
 def stage():
-    host = Host()
-    host.clean()
-    host.load("mediate", "igb_rs")
-    for nic in host.nics:
-        nic.bind("igb_rs")
+    host = host_of_igb_rs()
     with Stage(SRC, host.nics) as stage:
         outside = stage.outside
         outside.ip("addr", "add", f"{SECOND_OUTSIDE}/24", "dev", outside.netdev)

@@ -3,17 +3,15 @@
 processors one may have a program and the interrupts of its queue, or not, which is worth a factor of
 two by any driver."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
 
+from .net import peers
+
 # A vector of a queue, by igb's name and by ours.
 QUEUE = re.compile(r"^ *(\d+):.*-(\d+)$", re.M)
-
-
-def addresses(number):
-    """Of both ends, for round `number`. Of UDP they alone choose the queue."""
-    return f"198.51.100.{2 * number + 1}", f"198.51.100.{2 * number + 2}"
 
 
 def flow(number):
@@ -29,3 +27,15 @@ def spread(nic, peer):
     for irq, queue in QUEUE.findall(Path("/proc/interrupts").read_text()):
         if irq in own:
             Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(int(queue) % cpus))
+
+
+@contextlib.contextmanager
+def placed_peers(number, near, far):
+    """Both NICs in namespaces of their own, for round `number`: of UDP their addresses alone choose the
+    queue."""
+    here, there = f"198.51.100.{2 * number + 1}", f"198.51.100.{2 * number + 2}"
+    with peers((near.netdev, here), (far.netdev, there)) as (ours, other):
+        assert ours.reaches(there)
+        spread(near, ours)
+        spread(far, other)
+        yield ours, other
