@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """How long nobody reaches a guest that moves: mediation against bonding failover."""
 
-import json
 import time
 
+import kept
 import outages
 import results
-from conftest import SRC
 from kernel_trace import Trace
 from rigtest import probe
 from rigtest.flow import Flow
@@ -14,7 +13,8 @@ from rigtest.guest import GuestError
 from sides import GUEST_IP, SIDES, Failover, Mediated, fresh_host
 
 NICS = 3
-KEPT = SRC / "build/bench/parts/moves.json"
+# What keeps the moves.
+KEPT = "downtime"
 GOAL = 0.10
 PROBE_MS = 5
 # How long to look before the move, and after it is over.
@@ -75,11 +75,14 @@ def move_or_again(side_class, host, failed, say):
 
 
 def measure(rounds, say):
-    """{side: its moves}, both sides in turn; kept for [phases]."""
+    """{side: its moves}, both sides in turn, and what came to nothing; kept for [phases], and for
+    a rig after this."""
+    moves, failed = (kept.read(KEPT) or {"moves": {side.name: [] for side in SIDES}, "failed": []}).values()
+    done = min(map(len, moves.values()))
+    if done == rounds:
+        return moves, failed
     host = fresh_host()
-    moves, failed = {side.name: [] for side in SIDES}, []
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    for n in range(rounds):
+    for n in range(done, rounds):
         for side in SIDES:
             move = move_or_again(side, host, failed, say)
             moves[side.name].append(move)
@@ -87,14 +90,9 @@ def measure(rounds, say):
             say(f"round {n + 1} of {rounds}, {side.name}: down {found['total_downtime_ms']:.0f} ms: "
                 f"{found['downtime_ms']}, late {found['late_ms']:.0f} ms, {move['probes']['lost']} probes lost, "
                 f"usual gap {found['usual_gap_ms']} ms")
-        KEPT.write_text(json.dumps({"moves": moves, "failed": failed}))
+        kept.write(KEPT, {"moves": moves, "failed": failed})
     host.clean()
     return moves, failed
-
-
-def kept():
-    """What `measure` has kept of moves, or None."""
-    return json.loads(KEPT.read_text())["moves"] if KEPT.exists() else None
 
 
 def run(rounds, say):

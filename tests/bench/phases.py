@@ -137,9 +137,8 @@ def run(rounds, say):
     """The moves of [downtime], if that has just run; else such moves."""
     # It wants to run in the rig, the functions above do not.
     import downtime
-    if downtime.kept() is None:
-        downtime.measure(rounds, say)
-    return result(downtime.kept())
+    moves, _ = downtime.measure(rounds, say)
+    return result(moves)
 
 
 def result(moves):

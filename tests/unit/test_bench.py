@@ -12,6 +12,7 @@ import pytest
 SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "tests/bench"))
 
+import kept
 import kernel_trace
 import main
 import outages
@@ -144,6 +145,34 @@ def test_what_a_part_tells_in_several_rigs_is_joined():
     assert len(results.table({"log_report": whole}).splitlines()) == 5
     assert results.joined([part()]) == part()
     assert results.joined([first, results.not_run("broken")])["reason"] == "broken"
+
+
+@pytest.mark.parametrize("lost, ran", [(0, True), (2, True), (main.MOST_LOST, True), (main.MOST_LOST + 1, False)])
+def test_a_rig_that_the_processor_lost_is_followed_by_another(monkeypatch, tmp_path, lost, ran):
+    monkeypatch.setattr(main, "OUT", tmp_path)
+    monkeypatch.setattr(kept, "OUT", tmp_path / "parts")
+    tries = tmp_path / "tries"
+    script = (f"echo >>{tries}; [ $(wc -l <{tries}) -gt {lost} ] || exit {main.EXIT_PROCESSOR}; "
+              f"cp {tmp_path}/entry {tmp_path}/parts/tracking.json")
+    (tmp_path / "entry").write_text(json.dumps(part()))
+    kept.write("tracking", [1])
+    monkeypatch.setattr(main, "command", lambda *_: ["sh", "-c", script])
+    entry = main.run_part("tracking", 5)
+    assert (entry["ran"], kept.read("tracking")) == (ran, None)
+    assert len(tries.read_text()) == min(lost, main.MOST_LOST) + 1
+    if ran:
+        assert entry["lost_rigs"] == lost
+
+
+def test_what_is_kept_takes_the_place_of_what_was(monkeypatch, tmp_path):
+    monkeypatch.setattr(kept, "OUT", tmp_path / "new")
+    assert kept.read("a") is None
+    for what in ({"x": [1]}, {"x": [1, 2]}):
+        kept.write("a", what)
+        assert kept.read("a") == what
+    assert kept.read("b") is None
+    kept.remove("a")
+    assert kept.read("a") is None
 
 
 @pytest.mark.parametrize("script", ["mediated.sh", "failover.sh"])

@@ -27,6 +27,11 @@ def test_the_line_is_the_one_that_the_module_prints(rig):
     assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
 
 
+def test_the_bench_knows_the_status_of_a_lost_rig(rig, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(SRC / "tests/bench"), *sys.path])
+    assert load("tests/bench/main.py").EXIT_PROCESSOR == rig.EXIT_PROCESSOR
+
+
 @pytest.mark.parametrize("first, again, limit, runs", [
     (98, ["--again"], 1000, 2), (98, ["--again"], 0, 1), (98, [], 1000, 1), (1, ["--again"], 1000, 1), (0, ["--again"], 1000, 1)])
 def test_what_is_short_runs_once_more_where_the_processor_lost_a_guest(rig, monkeypatch, tmp_path, first, again, limit, runs):
