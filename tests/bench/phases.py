@@ -2,6 +2,7 @@
 """Where the downtimes go: each is cut at what happened in it, as the kernel's trace, the
 VMM's events and the operator's script tell."""
 
+import re
 import statistics
 
 import outages
@@ -13,6 +14,8 @@ NICS = 3
 OURS = ("quiesce", "final sync", "save", "load", "resume", "announce")
 # States that the thread ends which reads the device's data later.
 BEFORE = ("PRE_COPY", "PRE_COPY_P2P")
+# The file of a read.
+READ = re.compile(r"fd: (\w+),")
 # Of a request to a container that is worth a piece of its own.
 LONG_SECONDS = 0.05
 # What ends a piece for bonding failover: an event of the VMM's.
@@ -64,9 +67,12 @@ def mediated_marks(trace):
     if stopped is not None:
         end = saved if saved is not None else float("inf")
         # The last one finds the end of the file.
-        reads = [at for at, task, name, _ in trace if name == "sys_read" and task in movers and stopped < at <= end]
-        if reads:
-            marks += [(reads[0], "QEMU: last memory"), (reads[-1], "save")]
+        reads = [(at, READ.match(details).group(1)) for at, task, name, details in trace
+                 if name == "sys_read" and task in movers and stopped < at <= end]
+        # The thread reads other files before the device's.
+        own = [at for at, file in reads if file == reads[-1][1]]
+        if own:
+            marks += [(own[0], "QEMU: last memory"), (own[-1], "save")]
     return sorted(marks)
 
 

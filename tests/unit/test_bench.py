@@ -212,6 +212,7 @@ TRACE = """\
  mig/src/main-815        [001] .....   100.030000: state: 0000:01:10.0 PRE_COPY -> PRE_COPY_P2P ret=0
  mig/src/main-815        [001] .....   100.040000: ioctl: (vfio_device_fops_unl_ioctl+0x0/0x90)
  mig/src/main-815        [001] .....   100.050000: state: 0000:01:10.0 PRE_COPY_P2P -> STOP_COPY ret=0
+ mig/src/main-815        [000] d..1.   100.058000: sys_read(fd: 1b, buf: 7f0000002000, count: 200)
  mig/src/main-815        [000] d..1.   100.060000: sys_read(fd: 2a, buf: 7f0000001000, count: 4000)
  mig/src/main-815        [000] d..1.   100.065000: sys_read(fd: 2a, buf: 7f0000001000, count: 4000)
  iperf3-77               [001] .....   100.066000: sys_read(fd: 5, buf: 7f0000001000, count: 20000)
