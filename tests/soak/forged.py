@@ -8,6 +8,9 @@ from conftest import MEDIATOR, SRC
 from rigtest.client import vfclient
 from rigtest.pci import load_vfio_driver
 
+# A ring may be anywhere, as a guest may have it: the IOMMU keeps the NIC from memory that is not the
+# VF's. None but the VF that the streams go to may do so, and it does in each round.
+EXPECT = r"DMAR: (DRHD: handling fault status|\[DMA (Read|Write) NO_PASID\] Request device \[0000:02:10\.0\])"
 # 100 rounds are 10,000 streams.
 ROUNDS = 100
 STREAMS = 100
@@ -23,5 +26,5 @@ def round(host, n):
             subprocess.run(["ip", "link", "set", nic.netdev, "up"], check=True)
     first, second = (nic.vfs for nic in host.nics[:2])
     answer = vfclient("forged", first[0], second[0], "--neighbour", second[1], "--count", STREAMS, "--seed", n + 1,
-                      "--driver", ("dpdk", "igbvf")[n % 2], timeout=1200)
+                      "--elsewhere", "--driver", ("dpdk", "igbvf")[n % 2], timeout=1200)
     assert sum(answer["refused"].values()) + answer["loaded"] == STREAMS

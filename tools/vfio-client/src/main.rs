@@ -97,6 +97,9 @@ enum Command {
         /// How many
         #[arg(long, default_value_t = 100)]
         count: u64,
+        /// One with receive rings where no memory is, too: the IOMMU's log tells
+        #[arg(long, requires = "neighbour")]
+        elsewhere: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -136,8 +139,16 @@ fn run(command: Command) -> anyhow::Result<bool> {
             target,
             neighbour,
             count,
+            elsewhere,
             common,
-        } => commands::forged::run(&source, &target, neighbour.as_deref(), count, common),
+        } => commands::forged::run(
+            &source,
+            &target,
+            neighbour.as_deref(),
+            count,
+            elsewhere,
+            common,
+        ),
         Command::Many {
             moves,
             rounds,

@@ -10,6 +10,7 @@ use vfstate::layout::{self, Place};
 /// Tags of the igb provider's records (Documentation/igb-vf-state.rst).
 const ADMIN: u16 = 2;
 const GUEST: u16 = 3;
+const RX_QUEUE: u16 = 4;
 
 /// Offsets in the payload of an ADMIN record.
 const ADMIN_MAC: usize = 0;
@@ -20,6 +21,9 @@ const ADMIN_TRUSTED: usize = 14;
 /// Offsets in the payload of a GUEST record.
 const GUEST_MAC: usize = 0;
 const GUEST_ALL_UNICAST: usize = 9;
+
+/// Offset of the ring's address in the payload of a queue's record.
+const QUEUE_BASE: usize = 1;
 
 /// A claim that gains nothing: each must be refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,20 +64,24 @@ fn nested(bytes: &[u8], tag: u16) -> Vec<Place> {
         .collect()
 }
 
+/// The stream with a value in each of the provider's records of a tag; its checksum is
+/// wrong afterwards.
+fn put(bytes: &mut [u8], tag: u16, at: usize, value: &[u8]) {
+    for place in nested(bytes, tag) {
+        let range = place.payload + at..place.payload + at + value.len();
+        if let Some(room) = bytes
+            .get_mut(range)
+            .filter(|_| at + value.len() <= place.end - place.payload)
+        {
+            room.copy_from_slice(value);
+        }
+    }
+}
+
 /// The stream with a claim in it, as a well-formed stream.
 pub fn claim(stream: &[u8], claim: Claim, neighbour: Mac) -> Vec<u8> {
     let mut bytes = stream.to_vec();
-    let mut put = |tag: u16, at: usize, value: &[u8]| {
-        for place in nested(stream, tag) {
-            let range = place.payload + at..place.payload + at + value.len();
-            if let Some(room) = bytes
-                .get_mut(range)
-                .filter(|_| at + value.len() <= place.end - place.payload)
-            {
-                room.copy_from_slice(value);
-            }
-        }
-    };
+    let mut put = |tag, at, value: &[u8]| put(&mut bytes, tag, at, value);
     let mut mac = vec![1];
     mac.extend(neighbour);
     match claim {
@@ -87,6 +95,14 @@ pub fn claim(stream: &[u8], claim: Claim, neighbour: Mac) -> Vec<u8> {
         Claim::NeighbourMac => put(GUEST, GUEST_MAC, &mac),
         Claim::AdminMac => put(ADMIN, ADMIN_MAC, &mac),
     }
+    layout::seal(&mut bytes);
+    bytes
+}
+
+/// The stream with the receive rings at another address, as a well-formed stream.
+pub fn receive_rings_at(stream: &[u8], base: u64) -> Vec<u8> {
+    let mut bytes = stream.to_vec();
+    put(&mut bytes, RX_QUEUE, QUEUE_BASE, &base.to_le_bytes());
     layout::seal(&mut bytes);
     bytes
 }
@@ -216,6 +232,14 @@ mod tests {
                 assert!(there, "{kind:?}: {record:#}");
             }
         }
+    }
+
+    #[test]
+    fn rings_are_elsewhere_in_a_stream_that_is_well_formed() {
+        let shown = vfstate::show::stream(&receive_rings_at(STREAM, 0x40_0000_0000));
+        assert!(vfstate::show::is_whole(&shown), "{shown:#}");
+        let text = shown.to_string();
+        assert_eq!(text.matches("0x4000000000").count(), 2, "{shown:#}");
     }
 
     #[test]

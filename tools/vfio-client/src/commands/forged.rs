@@ -21,6 +21,9 @@ use std::{
 /// Longest time of one load; the emulated host is slow, and a reset takes 100 ms.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Where the guest of no VF has memory, within what the IOMMU can map.
+const ELSEWHERE: u64 = 0x40_0000_0000;
+
 /// Loads between two looks at the neighbour.
 const LOOK: u64 = 50;
 
@@ -94,12 +97,31 @@ fn recover(device: &Device) -> Result<()> {
     }
 }
 
+/// Rings where no memory is mapped are as valid as what a guest may write to its VF's registers:
+/// they are loaded, and the IOMMU keeps the NIC from following them when packets come, which its
+/// log tells.
+fn rings_elsewhere(
+    bar: &Bar,
+    stream: &[u8],
+    neighbour: &mut Neighbour,
+    rng: &mut SmallRng,
+) -> Result<()> {
+    let device = bar.device();
+    migration::load(device, &mutate::receive_rings_at(stream, ELSEWHERE), rng)?;
+    migration::set_state(device, State::RunningP2p)?;
+    migration::set_state(device, State::Running)?;
+    neighbour.send(mac(1))?;
+    recover(device)?;
+    neighbour.judge()
+}
+
 /// `vfclient forged`
 pub fn run(
     from: &str,
     to: &str,
     neighbour: Option<&str>,
     count: u64,
+    elsewhere: bool,
     common: Common,
 ) -> Result<Value> {
     let (stream, guest) = valid_stream(from, common)?;
@@ -131,6 +153,9 @@ pub fn run(
         }
         let refused = matches!(try_load(&bar, &forged, &mut rng)?, Outcome::Refused(_));
         claims.insert(format!("{kind:?}"), refused);
+    }
+    if let Some(neighbour) = neighbour.as_mut().filter(|_| elsewhere) {
+        rings_elsewhere(&bar, &stream, neighbour, &mut rng)?;
     }
     let (mut loaded, mut refused, mut slowest) = (0u64, BTreeMap::new(), Duration::ZERO);
     for number in 0..count {

@@ -7,10 +7,23 @@ use crate::{
     bench::{open, Bench, Guest},
     driver::Kind,
     error::{Error, Result},
+    frame::Mac,
     iommu::Backend,
+    ledger::Ledger,
     snapshot::Snapshot,
 };
 use rand::{rngs::SmallRng, SeedableRng};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// How long it may take until packets are on their way, and how long to wait between looks.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Packets at once to who does not receive them, and the source that their numbers tell.
+const IN_VAIN: (u32, u32) = (4, 3);
 
 /// The VF beside: its registers, its address, its packets.
 pub(super) struct Neighbour {
@@ -27,6 +40,22 @@ impl Neighbour {
         bench.traffic(3)?;
         let registers = Snapshot::take(bench.guest.driver.registers())?;
         Ok(Self { bench, registers })
+    }
+
+    /// Sends some packets to one that need not receive them; they are out when it returns.
+    pub(super) fn send(&mut self, to: Mac) -> Result<()> {
+        let (count, source) = IN_VAIN;
+        let Bench { guest, rng, .. } = &mut self.bench;
+        guest.send(to, count, &mut Ledger::new(source), true, rng)?;
+        let began = Instant::now();
+        while guest.reclaim()? > 0 {
+            if began.elapsed() > PATIENCE {
+                return Err(Error::Wrong("the neighbour's packets do not go out".into()));
+            }
+            sleep(PAUSE);
+        }
+        self.registers = Snapshot::take(guest.driver.registers())?;
+        Ok(())
     }
 
     /// Nothing has changed since the last look, and packets come. The address of
