@@ -22,6 +22,10 @@ def draw(part, entry, folder):
             return [name, ranges.name]
         case "concurrency":
             plots.lines(path, entry["curves"], entry["x"], entry["y"])
+        case "pf" | "tracking":
+            rows = [(f"{one['what']}, {one['unit']}: {one['ours']['name']} / {one['other']['name']}", one["ours"],
+                     one["other"], one["goal"]) for one in (entry, *entry["also"]) if "what" in one and one["ratio"]]
+            plots.ratios(path, rows, "ratio: dot of the medians, line of the rounds, red mark the goal")
         case _:
             # One axis has one unit.
             also = {other["what"]: (other["ours"], other["other"]) for other in entry.get("also", ())

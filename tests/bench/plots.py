@@ -5,6 +5,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import LogLocator, NullLocator  # noqa: E402
 
 # Text stays text: small files, which browsers show with their own fonts. The salt keeps
 # names in the file the same from run to run.
@@ -12,6 +13,7 @@ plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size
                      "axes.spines.right": False, "figure.constrained_layout.use": True})
 OURS, OTHER, DOWN = "#1565c0", "#ef6c00", "#c62828"
 COLOURS = (OURS, OTHER, "#2e7d32", "#6a1b9a", "#00838f", "#ad1457", "#9e9d24", "#4e342e", "#546e7a", "#f9a825")
+PIECES = plt.get_cmap("tab20").colors
 BEFORE_SECONDS, AFTER_SECONDS, BIN_SECONDS = 2, 2, 0.25
 
 
@@ -64,12 +66,12 @@ def stacked(path, bars, unit):
     for row, values in enumerate(bars.values()):
         left = 0
         for piece, value in values.items():
-            colour = COLOURS[pieces.index(piece) % len(COLOURS)]
+            colour = PIECES[pieces.index(piece) % len(PIECES)]
             axis.barh(row, value, left=left, color=colour, label=None if row else piece, height=0.6)
             left += value
     for piece in pieces:
         if piece not in next(iter(bars.values())):
-            axis.barh(0, 0, color=COLOURS[pieces.index(piece) % len(COLOURS)], label=piece)
+            axis.barh(0, 0, color=PIECES[pieces.index(piece) % len(PIECES)], label=piece)
     axis.set_yticks(range(len(bars)), list(bars))
     axis.invert_yaxis()
     axis.set_xlabel(unit)
@@ -88,6 +90,27 @@ def sides(path, entries, unit):
                 axis.text(place + shift, found["median"], found["name"], rotation=90, ha="center", va="top", fontsize=7)
     axis.set_xticks(range(len(entries)), list(entries))
     axis.set_ylabel(unit)
+    _save(figure, path)
+
+
+def ratios(path, rows, xlabel):
+    """Ratios of two sides, of whatever units: that of the medians as a dot, and from the least to the
+    largest of a round. `rows`: (name, ours, other, goal or None)."""
+    figure, axis = plt.subplots(figsize=(9, 0.9 + 0.25 * len(rows)))
+    for row, (_, ours, other, goal) in enumerate(rows):
+        rounds = [mine / its for mine, its in zip(ours["samples"], other["samples"]) if its]
+        axis.plot([min(rounds), max(rounds)], [row, row], color=OURS, lw=1)
+        axis.plot(ours["median"] / other["median"], row, "o", color=OURS, ms=5)
+        if goal is not None:
+            axis.plot(goal, row, "|", color=DOWN, ms=10, mew=1.5)
+    axis.axvline(1, color="grey", lw=0.5, ls=":")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_yticks(range(len(rows)), [name for name, *_ in rows], fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel(xlabel)
     _save(figure, path)
 
 

@@ -193,7 +193,7 @@ def test_pictures_of_parts_are_drawn(tmp_path):
         "downtime": part(timeline={"mediated": move(GAPS), "failover": move(GAPS + [(2.3, 900.0)], back=4.0)}),
         "phases": part(bars={"mediated": {"save": 3, "load": 4}, "failover": {"load": 1, "unplug": 5}}),
         "concurrency": part(curves={"cpu": [(1, 5), (7, 6)]}, x="VFs", y="ms"),
-        "pf": part(also=also),
+        "pf": part(also=[part(goal=1) | {"what": "TCP"}, *also]),
         "harvest": part(also=also),
     }
     for name, entry in entries.items():
@@ -201,9 +201,10 @@ def test_pictures_of_parts_are_drawn(tmp_path):
         assert is_svg(tmp_path / made)
     text = (tmp_path / "downtime.svg").read_text()
     assert "mediated" in text and "failover" in text and "900" in text
-    for name in ("pf", "harvest"):
-        text = (tmp_path / f"{name}.svg").read_text()
-        assert name in text and "alone" in text and "another unit" not in text
+    text = (tmp_path / "harvest.svg").read_text()
+    assert "harvest" in text and "alone" in text and "another unit" not in text
+    text = (tmp_path / "pf.svg").read_text()
+    assert "TCP, ms: a / b" in text and "of another unit, bytes: a / b" in text and "alone, ms" not in text
 
 
 TRACE = """\
