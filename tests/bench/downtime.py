@@ -77,20 +77,21 @@ def move_or_again(side_class, host, failed, say):
 def measure(rounds, say):
     """{side: its moves}, both sides in turn, and what came to nothing; kept for [phases], and for
     a rig after this."""
-    moves, failed = (kept.read(KEPT) or {"moves": {side.name: [] for side in SIDES}, "failed": []}).values()
+    found = kept.read(KEPT) or {"moves": {side.name: [] for side in SIDES}, "failed": []}
+    moves, failed = found["moves"], found["failed"]
     done = min(map(len, moves.values()))
-    if done == rounds:
+    if done >= rounds:
         return moves, failed
     host = fresh_host()
     for n in range(done, rounds):
         for side in SIDES:
             move = move_or_again(side, host, failed, say)
             moves[side.name].append(move)
-            found = outages.summary(move)
-            say(f"round {n + 1} of {rounds}, {side.name}: down {found['total_downtime_ms']:.0f} ms: "
-                f"{found['downtime_ms']}, late {found['late_ms']:.0f} ms, {move['probes']['lost']} probes lost, "
-                f"usual gap {found['usual_gap_ms']} ms")
-        kept.write(KEPT, {"moves": moves, "failed": failed})
+            down = outages.summary(move)
+            say(f"round {n + 1} of {rounds}, {side.name}: down {down['total_downtime_ms']:.0f} ms: "
+                f"{down['downtime_ms']}, late {down['late_ms']:.0f} ms, {move['probes']['lost']} probes lost, "
+                f"usual gap {down['usual_gap_ms']} ms")
+        kept.write(KEPT, found)
     host.clean()
     return moves, failed
 
