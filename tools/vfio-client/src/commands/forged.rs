@@ -71,20 +71,23 @@ fn judge_rings(bar: &Bar) -> Result<()> {
     Ok(())
 }
 
+/// Loads a stream, and has the VF run with it.
+fn run_with(bar: &Bar, stream: &[u8], rng: &mut SmallRng) -> Result<()> {
+    let device = bar.device();
+    migration::load(device, stream, rng)?;
+    migration::set_state(device, State::RunningP2p)?;
+    judge_rings(bar)?;
+    migration::set_state(device, State::Running)?;
+    Ok(())
+}
+
 /// One load, and the device as before.
 fn try_load(bar: &Bar, stream: &[u8], rng: &mut SmallRng) -> Result<Outcome> {
-    let device = bar.device();
-    let loaded = migration::load(device, stream, rng)
-        .and_then(|()| migration::set_state(device, State::RunningP2p))
-        .and_then(|_| {
-            judge_rings(bar)?;
-            migration::set_state(device, State::Running)
-        });
-    let outcome = match loaded {
-        Ok(_) => Outcome::Loaded,
+    let outcome = match run_with(bar, stream, rng) {
+        Ok(()) => Outcome::Loaded,
         Err(error) => Outcome::Refused(error.errno().ok_or(error)?),
     };
-    recover(device)?;
+    recover(bar.device())?;
     Ok(outcome)
 }
 
@@ -106,12 +109,9 @@ fn rings_elsewhere(
     neighbour: &mut Neighbour,
     rng: &mut SmallRng,
 ) -> Result<()> {
-    let device = bar.device();
-    migration::load(device, &mutate::receive_rings_at(stream, ELSEWHERE), rng)?;
-    migration::set_state(device, State::RunningP2p)?;
-    migration::set_state(device, State::Running)?;
+    run_with(bar, &mutate::receive_rings_at(stream, ELSEWHERE), rng)?;
     neighbour.send(mac(1))?;
-    recover(device)?;
+    recover(bar.device())?;
     neighbour.judge()
 }
 

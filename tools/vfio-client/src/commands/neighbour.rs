@@ -13,14 +13,6 @@ use crate::{
     snapshot::Snapshot,
 };
 use rand::{rngs::SmallRng, SeedableRng};
-use std::{
-    thread::sleep,
-    time::{Duration, Instant},
-};
-
-/// How long it may take until packets are on their way, and how long to wait between looks.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// Packets at once to who does not receive them, and the source that their numbers tell.
 const IN_VAIN: (u32, u32) = (4, 3);
@@ -47,14 +39,8 @@ impl Neighbour {
         let (count, source) = IN_VAIN;
         let Bench { guest, rng, .. } = &mut self.bench;
         guest.send(to, count, &mut Ledger::new(source), true, rng)?;
-        let began = Instant::now();
-        while guest.reclaim()? > 0 {
-            if began.elapsed() > PATIENCE {
-                return Err(Error::Wrong("the neighbour's packets do not go out".into()));
-            }
-            sleep(PAUSE);
-        }
-        self.registers = Snapshot::take(guest.driver.registers())?;
+        self.bench.settle()?;
+        self.registers = Snapshot::take(self.bench.guest.driver.registers())?;
         Ok(())
     }
 
