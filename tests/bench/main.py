@@ -52,6 +52,7 @@ def run_rig(part, rounds, kernel):
     """One part in one rig, or in another one that goes on where the emulated processor lost it;
     what it tells, or why it told nothing."""
     file = OUT / "parts" / f"{part}.json"
+    kept.remove(part)
     for lost in range(MOST_LOST + 1):
         file.unlink(missing_ok=True)
         started = time.monotonic()
@@ -72,7 +73,6 @@ def run_rig(part, rounds, kernel):
 def run_part(part, rounds):
     """One part in each of its rigs, up to the first that tells nothing."""
     entries = []
-    kept.remove(part)
     for kernel in kernels(part):
         entries.append(run_rig(part, rounds, kernel))
         if not entries[-1]["ran"]:
