@@ -31,7 +31,7 @@ class Setting:
         self.pf("ping", "-c", "3", "-w", "60", "-s", size, inside)
 
     def received(self):
-        return int(self.guest.run(f"cat /sys/class/net/{self.netdev}/statistics/rx_packets"))
+        return self.guest.received(self.netdev)
 
     def restart(self):
         """The guest resets its NIC and comes up again."""

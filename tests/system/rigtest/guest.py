@@ -230,6 +230,10 @@ class Guest:
         return self.run("for n in /sys/class/net/*; do [ \"$(basename $(readlink $n/device/driver) 2>/dev/null)\" != igbvf ]"
                         " || { basename $n; break; }; done").strip()
 
+    def received(self, netdev):
+        """Packets that the driver of an interface has received so far."""
+        return int(self.run(f"cat /sys/class/net/{netdev}/statistics/rx_packets"))
+
     def try_run(self, command, timeout=PATIENCE_SECONDS):
         """(status, output) of a one-line shell command in the guest."""
         try:
