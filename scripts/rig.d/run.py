@@ -23,7 +23,7 @@ CACHE = Path(os.environ["MEDIATE_CACHE"])
 
 EXIT_BOOT, EXIT_PROCESSOR, EXIT_FAULTS, EXIT_TIMEOUT, EXIT_DEAD = 97, 98, 99, 124, 125
 # What tests/system/modules/test_svm.c says of an emulated processor.
-LOST_A_GUEST = b"test_svm: the emulated processor has taken a guest for its host"
+LOST_A_GUEST = b"test_svm: a guest is lost: "
 HAS_GUESTS = b"kvm_amd: Nested Paging enabled"
 # What the host says when it has come up. On a busy machine that took up to two minutes.
 UP = b"rig: CMD starts"

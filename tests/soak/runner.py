@@ -68,9 +68,9 @@ def attempt(part, host, n):
 def run_round(part, host, n):
     """Run round n, once more if a guest was lost that the part could not have kept;
     answers how many failures there are, and whether it ran again."""
-    mixed = emulated.mixed()
+    lost = emulated.lost()
     failures = attempt(part, host, n)
-    if not failures or emulated.mixed() == mixed:
+    if not failures or emulated.lost() == lost:
         return failures, False
     print(f"round {n}: runs once more, the emulated processor lost a guest", flush=True)
     return attempt(part, host, n), True

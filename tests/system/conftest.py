@@ -27,13 +27,13 @@ def pytest_configure():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
-    """A test that failed while the emulated processor took a guest for its host runs once more,
-    with nothing left of the first time: that guest was lost, whatever the test did."""
+    """A test that failed while the emulated processor lost a guest runs once more, with nothing
+    left of the first time (Documentation/rig.rst)."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    mixed = emulated.mixed()
+    lost = emulated.lost()
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = next((report for report in reports if report.failed), None)
-    if failed and emulated.mixed() > mixed:
+    if failed and emulated.lost() > lost:
         print(f"\n{item.nodeid}: runs once more, the emulated processor lost a guest:\n{failed.longreprtext}", flush=True)
         item.session._setupstate.teardown_exact(None)
         item._initrequest()

@@ -12,7 +12,7 @@ from loading import load
 def runner(monkeypatch):
     module = load("tests/soak/runner.py")
     lost = []
-    monkeypatch.setattr(module.emulated, "mixed", lambda: len(lost))
+    monkeypatch.setattr(module.emulated, "lost", lambda: len(lost))
     module.lost = lost
     return module
 

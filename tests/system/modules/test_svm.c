@@ -21,7 +21,9 @@
  *
  * Third, and without a cure: one exit of some hundred thousand leaves the host's own state in
  * the VMCB, or what a guest reads comes from elsewhere (Documentation/rig.rst). The guest is
- * lost. The former can be told for certain, and is: `mixed` counts, and the log has a line.
+ * lost. The former can be told for certain, and is: `mixed` counts. The latter shows itself, if
+ * at all, by a triple fault, which no sound guest takes: `shutdowns` counts. The log has a line
+ * for the first of each.
  */
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
@@ -106,6 +108,10 @@ static struct kprobe run = {
 };
 
 static atomic_t mixed = ATOMIC_INIT(0);
+static atomic_t shutdowns = ATOMIC_INIT(0);
+
+/* scripts/rig.d/run.py looks for these words. */
+#define LOST "test_svm: a guest is lost: "
 
 /* svm_complete_interrupts(vcpu), which comes after each exit */
 static int exits(struct kprobe *probe, struct pt_regs *regs)
@@ -117,7 +123,10 @@ static int exits(struct kprobe *probe, struct pt_regs *regs)
 	native_store_gdt(&gdt);
 	if (save->cr3 == __read_cr3() && save->gdtr.base == gdt.address &&
 	    atomic_inc_return(&mixed) == 1)
-		pr_info("test_svm: the emulated processor has taken a guest for its host\n");
+		pr_info(LOST "the emulated processor has taken it for its host\n");
+	if (head->vmcb->control.exit_code == SVM_EXIT_SHUTDOWN &&
+	    atomic_inc_return(&shutdowns) == 1)
+		pr_info(LOST "a triple fault has shut it down\n");
 	return 0;
 }
 
@@ -132,6 +141,8 @@ module_param_cb(left, &count_ops, &left, 0444);
 MODULE_PARM_DESC(left, "how many entries with an interrupt were left at once");
 module_param_cb(mixed, &count_ops, &mixed, 0444);
 MODULE_PARM_DESC(mixed, "how many exits left the host's state to a guest");
+module_param_cb(shutdowns, &count_ops, &shutdowns, 0444);
+MODULE_PARM_DESC(shutdowns, "how many triple faults of guests there were");
 
 static int __init test_svm_init(void)
 {

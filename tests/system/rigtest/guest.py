@@ -158,8 +158,9 @@ class Guest:
 
     def check_alive(self):
         if self.process.poll() is not None:
-            raise GuestError(f"{self.name}: QEMU ended with {self.process.returncode}:\n"
-                             f"{self.qemu_log.read_text()}\n{self.console_tail()}")
+            console = self.console_tail()
+            raise GuestError(f"{self.name}: QEMU ended with {self.process.returncode}; console: {console[-LAST_WORDS:]!r}\n"
+                             f"{self.qemu_log.read_text()}\n{console}")
 
     def explain(self, error):
         """QEMU has closed a connection: why, if it has ended."""
@@ -189,12 +190,12 @@ class Guest:
         return "\n".join(text.splitlines()[-lines:])
 
     def wait_console(self, text, timeout=120):
-        mixed = emulated.mixed()
+        lost = emulated.lost()
 
         def seen():
             self.check_alive()
-            if emulated.mixed() != mixed:
-                raise GuestError(f"{self.name}: the emulated processor has taken a guest for its host")
+            if emulated.lost() != lost:
+                raise GuestError(f"{self.name}: the emulated processor has lost a guest")
             return text in self.console_log.read_text(errors="replace")
         try:
             wait_for(seen, timeout, f"{self.name}: {text!r} on the console", 0.1)
