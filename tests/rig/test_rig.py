@@ -69,3 +69,25 @@ def test_a_machine_that_panics_is_noticed():
     done = rig("--timeout", "60", "--", "sh", "-c", "echo c > /proc/sysrq-trigger")
     assert done.returncode == 125, done.stdout + done.stderr
     assert "panic" in done.stdout + done.stderr
+
+
+# Where a guest has no vector it cannot take an interrupt, nor the exceptions that come of it.
+TRIPLE_FAULT = """
+import sys
+sys.path.insert(0, "tests/system")
+from rigtest import emulated, pci
+from rigtest.bare import EXIT_SHUTDOWN, exits
+pci.load_kvm()
+before = emulated.lost()
+assert list(exits(1, idt_limit=0)) == [EXIT_SHUTDOWN]
+assert emulated.lost() == before + emulated.here()
+print("emulated" if emulated.here() else "real")
+sys.exit(7)
+"""
+
+
+def test_a_triple_fault_of_a_guest_is_told_from_other_failures():
+    """In a rig of its own: in another's log it would explain away each failure there."""
+    done = rig("--nics", "0", "--", "python3", "-B", "-c", TRIPLE_FAULT)
+    status = {"emulated": 98, "real": 7}.get(done.stdout.strip())
+    assert done.returncode == status, done.stdout + done.stderr
