@@ -23,8 +23,31 @@ def test_the_processor_is_blamed_for_lost_guests_and_silent_ends_alone(rig, gues
     assert rig.processor_failed(log, died) == blamed
 
 
-def test_the_line_is_the_one_that_the_module_prints(rig):
-    assert rig.LOST_A_GUEST.decode() in (SRC / "tests/system/modules/test_svm.c").read_text()
+def test_the_lines_are_those_that_the_module_prints(rig):
+    module = (SRC / "tests/system/modules/test_svm.c").read_text()
+    assert rig.LOST_A_GUEST.decode() in module
+    assert rig.TAKEN_FOR_ITS_HOST.removeprefix(rig.LOST_A_GUEST).decode() in module
+
+
+UP = "[    9.30] rig: CMD starts\n"
+TAKEN = "[  115.83] test_svm: a guest is lost: the emulated processor has taken it for its host\n"
+SHUT_DOWN = "[  115.83] test_svm: a guest is lost: a triple fault has shut it down\n"
+PANIC = "[  119.24] Kernel panic - not syncing: corrupted stack end detected inside scheduler\n"
+
+
+@pytest.mark.parametrize("log, dead, status", [
+    (UP + TAKEN + PANIC, True, 98), (UP + TAKEN + SHUT_DOWN + PANIC, True, 98),
+    # What was there before, or has another cause, or did not end the machine, is a fault.
+    (UP + PANIC + TAKEN, True, 125), (UP + SHUT_DOWN + PANIC, True, 125), (UP + PANIC, True, 125), (UP + TAKEN + PANIC, False, 1)])
+def test_a_machine_that_its_processor_has_spoilt_is_lost(rig, monkeypatch, tmp_path, log, dead, status):
+    console = tmp_path / "console"
+    console.write_text(log)
+    monkeypatch.setattr(sys, "argv", ["rig", "run", "--", "true"])
+    options, _ = rig.arguments()
+    output = rig.Output("mark")
+    output.status = None if dead else 1
+    trouble = (rig.EXIT_DEAD, "the machine died before CMD ended") if dead else None
+    assert rig.judge(options, output, trouble, [], console) == status
 
 
 def test_the_bench_knows_the_status_of_a_lost_rig(rig, monkeypatch):
