@@ -32,6 +32,7 @@ mod abi {
     mod prefault;
     pub(crate) mod provider;
     pub(crate) mod rx_mode;
+    pub(crate) mod send_lock;
     pub(crate) mod skb;
     #[path = "../../../../../mediate/abi/work.rs"]
     pub(crate) mod work;

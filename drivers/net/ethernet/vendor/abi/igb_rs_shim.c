@@ -26,7 +26,8 @@ const size_t igb_rs_sizeof_net_device_ops = sizeof(struct net_device_ops);
 netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	skb_tx_timestamp(skb);
-	return igb_rs_xmit(skb, dev, skb_get_queue_mapping(skb)) ? NETDEV_TX_OK : NETDEV_TX_BUSY;
+	return igb_rs_xmit(skb, dev, netdev_priv(dev), skb_get_queue_mapping(skb),
+			   netdev_xmit_more()) ? NETDEV_TX_OK : NETDEV_TX_BUSY;
 }
 
 void *igb_rs_netdev_priv(const struct net_device *dev)
@@ -280,11 +281,6 @@ void igb_rs_power_off(struct pci_dev *pdev, bool wake)
 struct pci_dev *igb_rs_physfn(struct pci_dev *dev)
 {
 	return pci_physfn(dev);
-}
-
-bool igb_rs_xmit_more(void)
-{
-	return netdev_xmit_more();
 }
 
 int igb_rs_pad(struct sk_buff *skb, unsigned int len)

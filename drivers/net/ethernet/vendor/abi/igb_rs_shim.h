@@ -46,7 +46,8 @@ struct igb_rs_identity {
 };
 
 /* Rust's transmit; false if the queue has no room. */
-bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev, u16 queue);
+bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev, const void *priv, u16 queue,
+		 bool more);
 
 /* `ndo_start_xmit`: its result is an enum, which CFI in Rust cannot express. */
 netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev);
@@ -88,7 +89,6 @@ void igb_rs_napi_receive(struct napi_struct *napi, struct sk_buff *skb, u16 queu
 
 struct sk_buff *igb_rs_packet_of(struct net_device *dev, const void *frame, unsigned int len);
 void igb_rs_transmit(struct net_device *dev, const void *frame, unsigned int len);
-bool igb_rs_xmit_more(void);
 int igb_rs_pad(struct sk_buff *skb, unsigned int len);
 void igb_rs_put(struct sk_buff *skb, const void *data, unsigned int len);
 void igb_rs_add_page(struct sk_buff *skb, struct page *page, unsigned int offset,
@@ -159,7 +159,9 @@ dma_addr_t igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *fra
 /* Of a frame in a page of a pool that is mapped both ways for the device. */
 dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame);
 void igb_rs_lock_queue(struct net_device *dev, u16 queue);
+bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue);
 void igb_rs_unlock_queue(struct net_device *dev, u16 queue);
+void igb_rs_share_queue(struct net_device *dev, u16 queue);
 unsigned int igb_rs_tx_queues(const struct net_device *dev);
 void igb_rs_explain(struct netlink_ext_ack *extack, const char *text);
 

@@ -21,6 +21,7 @@ use super::{
     },
     pci::as_raw,
     rx_mode::RxMode,
+    send_lock::Sending,
     skb::SkBuff, //
 };
 use crate::netdev::{
@@ -58,10 +59,10 @@ pub(crate) trait Operations:
     /// The administrator takes the interface down.
     fn stop(&self);
 
-    /// Sends a packet by queue `queue`, or drops it. In a softirq or with those disabled, one at
-    /// a time for each queue. Gives the packet back if there is no room, in which case the queue must have been
-    /// stopped. `more` says that another packet follows at once.
-    fn xmit(&self, queue: u16, skb: SkBuff, more: bool) -> Option<SkBuff>;
+    /// Sends a packet, or drops it. In a softirq or with those disabled, one at a time for each
+    /// queue. Gives the packet back if there is no room, in which case the queue must have been
+    /// stopped.
+    fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff) -> Option<SkBuff>;
 
     /// Adds up the statistics. Must not sleep; no lock is held.
     fn stats(&self, stats: &mut Stats);
@@ -316,12 +317,22 @@ impl<'bound, T: Operations + 'bound> Drop for Registration<'bound, T> {
 ///
 /// `dev` must be registered by `Registration::<T>::new`.
 pub(super) unsafe fn operations<'a, T>(dev: *mut bindings::net_device) -> &'a T {
+    // SAFETY: The device is valid.
+    let private = unsafe { bindings::igb_rs_netdev_priv(dev) };
+    // SAFETY: It is that device's, by the caller.
+    unsafe { operations_in(private) }
+}
+
+/// The driver's operations on the device whose private area is `private`.
+///
+/// # Safety
+///
+/// That device must be registered by `Registration::<T>::new`.
+unsafe fn operations_in<'a, T>(private: *const c_void) -> &'a T {
+    let private: *const Private = private.cast();
     // SAFETY: `new` filled in the private area, and what it points to outlives the
     // registration.
-    unsafe {
-        let private: *const Private = bindings::igb_rs_netdev_priv(dev).cast();
-        &*(*private).ops.cast::<T>()
-    }
+    unsafe { &*(*private).ops.cast::<T>() }
 }
 
 /// # Safety
@@ -461,19 +472,22 @@ unsafe extern "C" fn tx_timeout<T: Operations>(dev: *mut bindings::net_device, q
 #[no_mangle]
 /// # Safety
 ///
-/// `dev` must be a registered device whose operations are `T`, the rest valid for the call.
+/// `dev` must be a registered device of this driver's, and `private` its private area; the caller
+/// holds the lock of its queue `queue`, and the rest is valid for the call.
 unsafe extern "C" fn igb_rs_xmit(
     skb: *mut kernel_bindings::sk_buff,
     dev: *mut bindings::net_device,
+    private: *const c_void,
     queue: u16,
+    more: bool,
 ) -> bool {
     // SAFETY: The core hands in a packet, and gives it up unless this answers false.
     let skb = unsafe { SkBuff::from_raw(NonNull::new_unchecked(skb)) };
-    // SAFETY: Per-CPU state of the core's transmit path, in which we are.
-    let more = unsafe { bindings::igb_rs_xmit_more() };
+    // SAFETY: The core holds the queue's lock until this returns.
+    let mut sending = unsafe { Sending::new(dev, queue, more) };
     // SAFETY: This driver registers devices with these operations only.
-    let back = unsafe { operations::<crate::netdev::ops::Netdev<'_>>(dev) }.xmit(queue, skb, more);
-    match back {
+    let ops = unsafe { operations_in::<crate::netdev::ops::Netdev<'_>>(private) };
+    match ops.xmit(&mut sending, skb) {
         None => true,
         Some(skb) => {
             // The core still owns it.

@@ -23,8 +23,7 @@ use core::{
 use kernel::{
     bindings as kernel_bindings,
     error::from_result,
-    prelude::*,
-    types::NotThreadSafe, //
+    prelude::*, //
 };
 
 /// What a driver does for XDP.
@@ -80,31 +79,11 @@ impl Frames<'_> {
     }
 }
 
-/// A transmit queue that nobody else sends by, until this is dropped.
-pub(crate) struct QueueLock<'a> {
-    netdev: &'a NetDevice,
-    queue: u8,
-    _here: NotThreadSafe,
-}
-
-impl Drop for QueueLock<'_> {
-    fn drop(&mut self) {
-        // SAFETY: Locked by `lock_queue`, in this thread.
-        unsafe { bindings::igb_rs_unlock_queue(self.netdev.as_raw(), self.queue.into()) };
-    }
-}
-
 impl NetDevice {
-    /// Keeps the core from sending by queue `queue`, which must be one, beside the caller.
-    /// Spins. With softirqs disabled.
-    pub(crate) fn lock_queue(&self, queue: u8) -> QueueLock<'_> {
+    /// Frames are sent by queue `queue`, which packets may have to wait for. With its lock held.
+    pub(crate) fn share_queue(&self, queue: u8) {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_lock_queue(self.as_raw(), queue.into()) };
-        QueueLock {
-            netdev: self,
-            queue,
-            _here: NotThreadSafe,
-        }
+        unsafe { bindings::igb_rs_share_queue(self.as_raw(), queue.into()) };
     }
 
     /// How many queues send; at least one. May change at any time.

@@ -21,6 +21,7 @@ use crate::{
             Stats, //
         },
         rx_mode::RxMode,
+        send_lock::Sending,
         skb::SkBuff,
         work::Work, //
     },
@@ -93,10 +94,10 @@ impl Operations for Netdev<'_> {
         self.interface.close();
     }
 
-    fn xmit(&self, queue: u16, skb: SkBuff, more: bool) -> Option<SkBuff> {
+    fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff) -> Option<SkBuff> {
         // The core sends by queues that run, and then the packet would be lost at worst.
-        let queue = self.interface.queues.get(usize::from(queue))?;
-        queue.poller().xmit(skb, more)
+        let queue = self.interface.queues.get(usize::from(sending.queue()))?;
+        queue.poller().xmit(sending, skb)
     }
 
     fn stats(&self, stats: &mut Stats) {

@@ -33,6 +33,10 @@ use crate::{
         },
         netdev::Stats,
         page_pool::RxBuffers,
+        send_lock::{
+            SendLocked,
+            Sending, //
+        },
         skb::SkBuff, //
     },
     pf::port::Port, //
@@ -42,15 +46,13 @@ use kernel::{
         Handler,
         IrqReturn, //
     },
-    new_spinlock,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        SpinLock, //
+        Arc, //
     },
 };
 
@@ -97,15 +99,13 @@ fn add(counter: &Atomic<u64>, value: u32) {
 
 /// A pair of queues. Its receive ring is the poll's alone; its transmit ring is shared by
 /// those who send and by the poll, which takes out what was sent.
-#[pin_data]
 pub(crate) struct QueuePair<'bound> {
     pub(super) port: Arc<Port<'bound>>,
     /// Its number among the interface's queues, and so its vector.
     pub(super) index: u8,
-    /// There while the interface is open. Taken in softirqs, by those who send after the lock of
-    /// the core's queue.
-    #[pin]
-    pub(super) tx: SpinLock<Option<TxRing<'bound>>>,
+    /// There while the interface is open. Under the lock of the core's queue, which is taken
+    /// in softirqs; nothing is taken under it.
+    pub(super) tx: SendLocked<Option<TxRing<'bound>>>,
     /// What was sent and received.
     pub(crate) counts: Counts,
     /// How often the vector has fired.
@@ -130,25 +130,22 @@ impl<'bound> QueuePair<'bound> {
     /// Pair `index` of the queues of `port`, closed. Errors: `ENOMEM`.
     pub(crate) fn new(port: Arc<Port<'bound>>, index: u8) -> Result<Arc<Queue<'bound>>> {
         let own = port.clone();
-        let pair = Arc::pin_init(
-            pin_init!(Self {
-                port: own,
-                index,
-                tx <- new_spinlock!(None, "igb_rs::tx"),
-                counts: Counts::new(),
-                interrupts: Atomic::new(0),
-                moderation: Atomic::new(Moderation::DEFAULT.usecs()),
-            }),
-            GFP_KERNEL,
-        )?;
-        Napi::new(&port.netdev, index, pair)
+        let pair = Self {
+            port: own,
+            index,
+            tx: SendLocked::new(&port.netdev, index, None),
+            counts: Counts::new(),
+            interrupts: Atomic::new(0),
+            moderation: Atomic::new(Moderation::DEFAULT.usecs()),
+        };
+        Napi::new(&port.netdev, index, Arc::new(pair, GFP_KERNEL)?)
     }
 
     /// Sends a packet, or gives it back if there is no room.
-    pub(crate) fn xmit(&self, skb: SkBuff, more: bool) -> Option<SkBuff> {
+    pub(crate) fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff) -> Option<SkBuff> {
         let netdev = &self.port.netdev;
-        let mut tx = self.tx.lock();
-        let Some(ring) = &mut *tx else {
+        let more = sending.more();
+        let Some(ring) = self.tx.held(sending).and_then(Option::as_mut) else {
             add(&self.counts.tx_dropped, 1);
             return None;
         };
@@ -193,7 +190,7 @@ impl<'bound> QueuePair<'bound> {
     fn exchange_tx(&self, ring: Option<TxRing<'bound>>) -> Option<TxRing<'bound>> {
         let _off = BottomHalvesOff::new();
         // A guard in the last expression would outlive `_off`.
-        let mut tx = self.tx.lock();
+        let mut tx = self.tx.lock(&self.port.netdev)?;
         core::mem::replace(&mut *tx, ring)
     }
 
@@ -211,7 +208,8 @@ impl<'bound> QueuePair<'bound> {
     /// Says in the log where the transmit queue hangs.
     pub(crate) fn report_hang(&self) {
         // From a softirq.
-        if let Some(ring) = &*self.tx.lock() {
+        let tx = self.tx.lock(&self.port.netdev);
+        if let Some(ring) = tx.as_ref().and_then(|tx| tx.as_ref()) {
             let (head, tail, oldest, next) = ring.standing(&self.port);
             dev_err!(
                 self.port.pdev,
@@ -223,7 +221,15 @@ impl<'bound> QueuePair<'bound> {
 
     /// Takes out what was sent, and answers it.
     fn reap(&self, napi: &NapiRef<'_>) -> Run {
-        let mut tx = self.tx.lock();
+        let netdev = &self.port.netdev;
+        // A poll without a budget may have interrupted who sends.
+        let tx = match napi.budget() {
+            0 => self.tx.try_lock(netdev),
+            _ => self.tx.lock(netdev),
+        };
+        let Some(mut tx) = tx else {
+            return Run::default();
+        };
         let Some(ring) = &mut *tx else {
             return Run::default();
         };
@@ -233,7 +239,6 @@ impl<'bound> QueuePair<'bound> {
         }
         add(&self.counts.tx_packets, reaped.packets);
         add(&self.counts.tx_bytes, reaped.bytes);
-        let netdev = &self.port.netdev;
         netdev.completed(self.index, reaped.packets, reaped.bytes);
         if netdev.queue_is_stopped(self.index) && netdev.has_carrier() && ring.has_drained() {
             netdev.wake_queue(self.index);

@@ -76,11 +76,13 @@ impl<'bound> QueuePair<'bound> {
     /// Puts a frame into the ring, or gives it back if that is not possible.
     fn send_frame(&self, frame: XdpFrame) -> Result<(), XdpFrame> {
         let netdev = &self.port.netdev;
-        let _lock = netdev.lock_queue(self.index);
-        let mut tx = self.tx.lock();
+        let Some(mut tx) = self.tx.lock(netdev) else {
+            return Err(frame);
+        };
         let Some(ring) = &mut *tx else {
             return Err(frame);
         };
+        netdev.share_queue(self.index);
         let bytes = ring.send_frame(frame)?;
         // The device is told at the end.
         let _ = netdev.sent(self.index, bytes, true);
@@ -95,11 +97,9 @@ impl<'bound> QueuePair<'bound> {
     /// `flush`. With softirqs disabled. Errors: `ENETDOWN`, and none was sent.
     fn send_frames(&self, frames: &mut Frames<'_>, flush: bool) -> Result {
         let netdev = &self.port.netdev;
-        let _lock = netdev.lock_queue(self.index);
-        let mut tx = self.tx.lock();
-        let Some(ring) = &mut *tx else {
-            return Err(ENETDOWN);
-        };
+        let mut tx = self.tx.lock(netdev).ok_or(ENETDOWN)?;
+        let ring = tx.as_mut().ok_or(ENETDOWN)?;
+        netdev.share_queue(self.index);
         while let Some(frame) = frames.take() {
             match ring.send_frame(frame) {
                 Ok(bytes) => {
@@ -127,7 +127,8 @@ impl<'bound> QueuePair<'bound> {
             xdp::flush(napi);
         }
         if pending.sent_back {
-            if let Some(ring) = &*self.tx.lock() {
+            let tx = self.tx.lock(&self.port.netdev);
+            if let Some(ring) = tx.as_ref().and_then(|tx| tx.as_ref()) {
                 ring.kick(&self.port.bar);
             }
         }
