@@ -129,6 +129,21 @@ void igb_rs_wake_queue(struct net_device *dev, u16 queue)
 	netif_tx_wake_queue(netdev_get_tx_queue(dev, queue));
 }
 
+void igb_rs_lock_queue(struct net_device *dev, u16 queue)
+{
+	__netif_tx_lock(netdev_get_tx_queue(dev, queue), smp_processor_id());
+}
+
+bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue)
+{
+	return __netif_tx_trylock(netdev_get_tx_queue(dev, queue));
+}
+
+void igb_rs_unlock_queue(struct net_device *dev, u16 queue)
+{
+	__netif_tx_unlock(netdev_get_tx_queue(dev, queue));
+}
+
 void igb_rs_tx_disable(struct net_device *dev)
 {
 	netif_tx_disable(dev);

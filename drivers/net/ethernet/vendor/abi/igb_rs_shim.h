@@ -72,6 +72,9 @@ void igb_rs_start_queues(struct net_device *dev);
 void igb_rs_stop_queue(struct net_device *dev, u16 queue);
 bool igb_rs_queue_stopped(const struct net_device *dev, u16 queue);
 void igb_rs_wake_queue(struct net_device *dev, u16 queue);
+void igb_rs_lock_queue(struct net_device *dev, u16 queue);
+bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue);
+void igb_rs_unlock_queue(struct net_device *dev, u16 queue);
 void igb_rs_tx_disable(struct net_device *dev);
 bool igb_rs_sent(struct net_device *dev, u16 queue, unsigned int bytes, bool more);
 void igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
@@ -158,9 +161,6 @@ dma_addr_t igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame);
 dma_addr_t igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame, u16 index);
 /* Of a frame in a page of a pool that is mapped both ways for the device. */
 dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame);
-void igb_rs_lock_queue(struct net_device *dev, u16 queue);
-bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue);
-void igb_rs_unlock_queue(struct net_device *dev, u16 queue);
 void igb_rs_share_queue(struct net_device *dev, u16 queue);
 unsigned int igb_rs_tx_queues(const struct net_device *dev);
 void igb_rs_explain(struct netlink_ext_ack *extack, const char *text);

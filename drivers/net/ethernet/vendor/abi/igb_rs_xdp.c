@@ -90,21 +90,6 @@ dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame
 	return addr;
 }
 
-void igb_rs_lock_queue(struct net_device *dev, u16 queue)
-{
-	__netif_tx_lock(netdev_get_tx_queue(dev, queue), smp_processor_id());
-}
-
-bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue)
-{
-	return __netif_tx_trylock(netdev_get_tx_queue(dev, queue));
-}
-
-void igb_rs_unlock_queue(struct net_device *dev, u16 queue)
-{
-	__netif_tx_unlock(netdev_get_tx_queue(dev, queue));
-}
-
 void igb_rs_share_queue(struct net_device *dev, u16 queue)
 {
 	/* Frames share the queue with packets, which may then wait without its being hung. */

@@ -104,7 +104,7 @@ pub(crate) struct QueuePair<'bound> {
     /// Its number among the interface's queues, and so its vector.
     pub(super) index: u8,
     /// There while the interface is open. Under the lock of the core's queue, which is taken
-    /// in softirqs; nothing is taken under it.
+    /// in softirqs; no lock of the driver's is taken under it.
     pub(super) tx: SendLocked<Option<TxRing<'bound>>>,
     /// What was sent and received.
     pub(crate) counts: Counts,
