@@ -208,8 +208,9 @@ def died_of_its_processor(log):
     """Whether the kernel's log has no fault before the processor has taken a guest for its host, which
     then has what the guest wrote in its own memory; what a machine says that dies of that is no fault."""
     before, mark, _ = log.partition(TAKEN_FOR_ITS_HOST)
-    checked = mark and subprocess.run([SRC / "scripts/logcheck", "-"], input=before, stdout=subprocess.DEVNULL)
-    return bool(mark) and checked.returncode == 0
+    if not mark:
+        return False
+    return subprocess.run([SRC / "scripts/logcheck", "-"], input=before, stdout=subprocess.DEVNULL).returncode == 0
 
 
 def judge(options, output, trouble, problems, console):
@@ -228,12 +229,12 @@ def judge(options, output, trouble, problems, console):
         sys.stderr.write(checked.stdout)
     for problem in problems:
         say(problem)
-    if code == 0 and (faults or problems):
-        return EXIT_FAULTS
-    if code != 0 and not trouble:
+    if code == 0:
+        return EXIT_FAULTS if faults or problems else 0
+    if not trouble:
         say(f"CMD ended with status {code}; kernel log: {console}")
     log = console.read_bytes()
-    if code != 0 and (died_of_its_processor(log) if dead and faults else not faults and processor_failed(log, dead)):
+    if died_of_its_processor(log) if dead and faults else not faults and processor_failed(log, dead):
         say("the emulated processor lost a guest, or its host: that may be all")
         return EXIT_PROCESSOR
     return code
