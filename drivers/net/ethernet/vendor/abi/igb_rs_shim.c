@@ -100,11 +100,6 @@ bool igb_rs_netif_running(const struct net_device *dev)
 	return netif_running(dev);
 }
 
-bool igb_rs_carrier_ok(const struct net_device *dev)
-{
-	return netif_carrier_ok(dev);
-}
-
 void igb_rs_start_queues(struct net_device *dev)
 {
 	netif_tx_wake_all_queues(dev);

@@ -67,7 +67,6 @@ netdev_features_t igb_rs_features(const struct net_device *dev);
 netdev_features_t igb_rs_check_features(struct sk_buff *skb, netdev_features_t features,
 					unsigned int max_mac, unsigned int max_network);
 bool igb_rs_netif_running(const struct net_device *dev);
-bool igb_rs_carrier_ok(const struct net_device *dev);
 void igb_rs_start_queues(struct net_device *dev);
 void igb_rs_stop_queue(struct net_device *dev, u16 queue);
 bool igb_rs_queue_stopped(const struct net_device *dev, u16 queue);

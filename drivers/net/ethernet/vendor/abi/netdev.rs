@@ -176,12 +176,6 @@ impl NetDevice {
         unsafe { bindings::igb_rs_netif_running(self.as_raw()) }
     }
 
-    /// Whether there is a link.
-    pub(crate) fn has_carrier(&self) -> bool {
-        // SAFETY: Valid.
-        unsafe { bindings::igb_rs_carrier_ok(self.as_raw()) }
-    }
-
     /// There is a link, or there is none. From any context.
     pub(crate) fn set_carrier(&self, on: bool) {
         // SAFETY: Valid.
@@ -247,8 +241,6 @@ pub(crate) struct Abilities {
     pub(crate) min_mtu: u32,
     /// Largest MTU in bytes.
     pub(crate) max_mtu: u32,
-    /// How long nothing may be sent, in milliseconds, before `tx_timeout`.
-    pub(crate) watchdog: u32,
 }
 
 /// A network device that users see; gone when this is dropped, after which no operation is
@@ -270,8 +262,6 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
             bindings::igb_rs_set_ops(dev, Self::OPS, ethtool::Table::<T>::OPS);
             (*dev).min_mtu = abilities.min_mtu;
             (*dev).max_mtu = abilities.max_mtu;
-            (*dev).watchdog_timeo =
-                c_int::try_from(kernel::time::msecs_to_jiffies(abilities.watchdog))?;
             let (fixed, changeable) = (feature::FIXED, feature::CHANGEABLE);
             bindings::igb_rs_set_features(dev, fixed, changeable, feature::OFF, feature::VLAN);
         }

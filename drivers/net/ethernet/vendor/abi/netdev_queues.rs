@@ -14,7 +14,11 @@ use super::{
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    time::{
+        msecs_to_jiffies,
+        Msecs, //
+    }, //
 };
 
 impl NetDevice {
@@ -45,13 +49,25 @@ impl NetDevice {
         unsafe { bindings::igb_rs_link_napi(self.as_raw(), u16::from(queue), none) };
     }
 
-    /// Lets the core send, what has waited first.
-    pub(crate) fn start_queues(&self) {
+    /// Lets the core send, what has waited first. A queue that stands still for `timeout` then
+    /// hangs: `tx_timeout`. With the RTNL held.
+    pub(crate) fn start_queues(&self, timeout: Msecs) {
         // SAFETY: Valid.
         unsafe { bindings::igb_rs_start_queues(self.as_raw()) };
+        self.set_tx_timeout(timeout);
+        // It may have been told to look no sooner than the timeout before is over.
+        // SAFETY: Valid. An interface that does not run yet, or has no carrier, is not looked at.
+        unsafe { bindings::netdev_watchdog_up(self.as_raw()) };
     }
 
-    /// Keeps the core from sending by queue `queue`; from `xmit`.
+    fn set_tx_timeout(&self, timeout: Msecs) {
+        let jiffies = c_int::try_from(msecs_to_jiffies(timeout)).unwrap_or(c_int::MAX);
+        // SAFETY: Valid; who holds the RTNL is the only one who writes. The core may read it now,
+        // and either value does then.
+        unsafe { (&raw mut (*self.as_raw()).watchdog_timeo).write_volatile(jiffies) };
+    }
+
+    /// Keeps the core from sending by queue `queue`; under its lock.
     pub(crate) fn stop_queue(&self, queue: u8) {
         // SAFETY: Valid.
         unsafe { bindings::igb_rs_stop_queue(self.as_raw(), u16::from(queue)) };
@@ -69,9 +85,12 @@ impl NetDevice {
         unsafe { bindings::igb_rs_wake_queue(self.as_raw(), u16::from(queue)) };
     }
 
-    /// Keeps the core from sending, and waits for an `xmit` that has begun. Not from a
-    /// softirq.
-    pub(crate) fn disable_tx(&self) {
+    /// Keeps the core from sending, and waits for an `xmit` that has begun. Unless
+    /// [`start_queues`](Self::start_queues) follows within `timeout` that is a hang. With the RTNL
+    /// held, and not from a softirq.
+    pub(crate) fn disable_tx(&self, timeout: Msecs) {
+        // The core's watchdog looks under a lock that is taken next.
+        self.set_tx_timeout(timeout);
         // SAFETY: Valid.
         unsafe { bindings::igb_rs_tx_disable(self.as_raw()) };
     }

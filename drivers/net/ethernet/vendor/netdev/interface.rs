@@ -45,6 +45,12 @@ use kernel::{
 const INTERRUPT_TIMEOUT: Delta = Delta::from_secs(1);
 const INTERRUPT_POLL: Delta = Delta::from_millis(1);
 
+/// How long a queue that runs may send nothing of what it has before the port is restarted.
+const TX_TIMEOUT: Msecs = 5_000;
+/// How long the queues may be stopped for a change, while the carrier stays. Some milliseconds are
+/// enough unless the host is short of processors, and that is not to be taken for a hang.
+const CHANGE_TIMEOUT: Msecs = 60_000;
+
 /// Whether the queues run, and what is set of them.
 pub(crate) struct State {
     /// How many queues run; 0 while the interface is closed.
@@ -238,7 +244,7 @@ impl<'bound> Interface<'bound> {
         for index in 0..count {
             port.netdev.prefer_cpu(index);
         }
-        port.netdev.start_queues();
+        port.netdev.start_queues(TX_TIMEOUT);
         Ok(())
     }
 
@@ -259,7 +265,7 @@ impl<'bound> Interface<'bound> {
 
     /// Stops the queues that run; the last one last, for the hash may still choose it.
     fn stop(&self, state: &mut State) {
-        self.port.netdev.disable_tx();
+        self.port.netdev.disable_tx(CHANGE_TIMEOUT);
         for queue in self.queues.iter().take(usize::from(state.running)) {
             queue::close(queue);
         }

@@ -186,12 +186,23 @@ impl<'bound> QueuePair<'bound> {
         self.moderation.store(moderation.usecs(), Relaxed);
     }
 
-    /// Puts the transmit ring in place, or takes it out.
-    fn exchange_tx(&self, ring: Option<TxRing<'bound>>) -> Option<TxRing<'bound>> {
+    /// Puts the transmit ring in place.
+    fn put_tx(&self, ring: TxRing<'bound>) {
         let _off = BottomHalvesOff::new();
+        if let Some(mut tx) = self.tx.lock(&self.port.netdev) {
+            *tx = Some(ring);
+        }
+    }
+
+    /// Takes the transmit ring out. The poll must have ended.
+    fn take_tx(&self) -> Option<TxRing<'bound>> {
+        let _off = BottomHalvesOff::new();
+        let netdev = &self.port.netdev;
         // A guard in the last expression would outlive `_off`.
-        let mut tx = self.tx.lock(&self.port.netdev)?;
-        core::mem::replace(&mut *tx, ring)
+        let mut tx = self.tx.lock(netdev)?;
+        // The poll's last run may have woken the queue: what the core has then waits.
+        netdev.stop_queue(self.index);
+        tx.take()
     }
 
     /// Adds up the statistics.
@@ -240,7 +251,7 @@ impl<'bound> QueuePair<'bound> {
         add(&self.counts.tx_packets, reaped.packets);
         add(&self.counts.tx_bytes, reaped.bytes);
         netdev.completed(self.index, reaped.packets, reaped.bytes);
-        if netdev.queue_is_stopped(self.index) && netdev.has_carrier() && ring.has_drained() {
+        if netdev.queue_is_stopped(self.index) && ring.has_drained() {
             netdev.wake_queue(self.index);
             add(&self.counts.tx_restarts, 1);
         }
@@ -365,7 +376,7 @@ pub(super) fn open<'bound>(
     }
     port.netdev.reset_sent(index);
     port.netdev.link_napi(index, queue);
-    pair.exchange_tx(Some(tx));
+    pair.put_tx(tx);
     port.unmask_queue(index);
     // What arrived before the vector was unmasked raised no interrupt.
     queue.schedule();
@@ -380,8 +391,8 @@ pub(super) fn close(queue: &Queue<'_>) {
     port.mask_queue(index);
     port.netdev.unlink_napi(index);
     let rx = queue.disable();
-    // Those who send frames are not the core, and find no ring from here on.
-    let tx = pair.exchange_tx(None);
+    // XDP's frames are not sent by the core, and find no ring from here on.
+    let tx = pair.take_tx();
     halt(port, number);
     // What is sent may be from the pages of what was received.
     drop(tx);

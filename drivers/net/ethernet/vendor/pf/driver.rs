@@ -69,13 +69,9 @@ pub(crate) struct Pf<'bound> {
     _enabled: igb_pci::Enabled<'bound>,
 }
 
-/// How long nothing may be sent before the port is restarted, in milliseconds.
-const TX_WATCHDOG: u32 = 5000;
-
 const ABILITIES: Abilities = Abilities {
     min_mtu: frame::MIN_MTU,
     max_mtu: frame::MAX_MTU,
-    watchdog: TX_WATCHDOG,
 };
 
 kernel::pci_device_table!(
