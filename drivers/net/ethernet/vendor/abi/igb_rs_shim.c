@@ -19,13 +19,6 @@ MODULE_INFO(faults, "1");
 const size_t igb_rs_sizeof_net_device = sizeof(struct net_device);
 const size_t igb_rs_sizeof_net_device_ops = sizeof(struct net_device_ops);
 
-netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev)
-{
-	skb_tx_timestamp(skb);
-	return igb_rs_xmit(skb, dev, netdev_priv(dev), skb_get_queue_mapping(skb),
-			   netdev_xmit_more()) ? NETDEV_TX_OK : NETDEV_TX_BUSY;
-}
-
 void *igb_rs_netdev_priv(const struct net_device *dev)
 {
 	return netdev_priv(dev);

@@ -3,6 +3,7 @@
 #ifndef IGB_RS_SHIM_H
 #define IGB_RS_SHIM_H
 
+#include <linux/dma-mapping.h>
 #include <linux/netdevice.h>
 #include <linux/types.h>
 
@@ -37,6 +38,20 @@ struct igb_rs_packet {
 	bool ipv4;
 };
 
+/* A part of what is to be sent, as the device finds it; of no bytes if there is none to be found. */
+struct igb_rs_piece {
+	dma_addr_t addr;
+	unsigned int len;
+};
+
+static inline struct igb_rs_piece igb_rs_mapped(struct device *dev, dma_addr_t addr,
+						unsigned int len)
+{
+	if (dma_mapping_error(dev, addr))
+		return (struct igb_rs_piece) {};
+	return (struct igb_rs_piece) { addr, len };
+}
+
 /* What `devlink` shows of a device; what is not known is NULL. */
 struct igb_rs_identity {
 	const char *firmware;
@@ -46,8 +61,8 @@ struct igb_rs_identity {
 };
 
 /* Rust's transmit; false if the queue has no room. */
-bool igb_rs_xmit(struct sk_buff *skb, struct net_device *dev, const void *priv, u16 queue,
-		 bool more);
+bool igb_rs_xmit(struct sk_buff *skb, const struct igb_rs_packet *packet, struct net_device *dev,
+		 const void *priv, u16 queue, bool more);
 
 /* `ndo_start_xmit`: its result is an enum, which CFI in Rust cannot express. */
 netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev);
@@ -104,7 +119,6 @@ void igb_rs_set_hash(struct sk_buff *skb, u32 hash, bool ports);
 void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet);
 int igb_rs_fill_checksum(struct sk_buff *skb);
 u8 *igb_rs_own_head(struct sk_buff *skb, unsigned int len);
-unsigned int igb_rs_page_bytes(const struct sk_buff *skb, u16 index);
 
 /* The device writes to no more than so many bytes of a page, from the first on. */
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
@@ -118,11 +132,8 @@ void igb_rs_pool_put(struct page_pool *pool, struct page *page);
 void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, unsigned int offset,
 		      unsigned int len);
 
-bool igb_rs_mapping_failed(struct device *dev, dma_addr_t addr);
-dma_addr_t igb_rs_map_head(struct device *dev, struct sk_buff *skb);
-void igb_rs_unmap_head(struct device *dev, dma_addr_t addr, size_t len);
-dma_addr_t igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index);
-void igb_rs_unmap_page(struct device *dev, dma_addr_t addr, size_t len);
+struct igb_rs_piece igb_rs_map_head(struct device *dev, const struct sk_buff *skb);
+struct igb_rs_piece igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index);
 void igb_rs_sync_for_device(struct device *dev, dma_addr_t addr, size_t len);
 void igb_rs_dma_rmb(void);
 void *igb_rs_page_address(struct page *page);
@@ -155,9 +166,9 @@ void igb_rs_xdp_exception(const struct net_device *dev, const struct bpf_prog *p
 unsigned int igb_rs_frame_bytes(const struct xdp_frame *frame);
 unsigned int igb_rs_frame_head(const struct xdp_frame *frame);
 u16 igb_rs_frame_pages(const struct xdp_frame *frame);
-unsigned int igb_rs_frame_page_bytes(const struct xdp_frame *frame, u16 index);
-dma_addr_t igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame);
-dma_addr_t igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame, u16 index);
+struct igb_rs_piece igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame);
+struct igb_rs_piece igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame,
+					  u16 index);
 /* Of a frame in a page of a pool that is mapped both ways for the device. */
 dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame);
 void igb_rs_share_queue(struct net_device *dev, u16 queue);

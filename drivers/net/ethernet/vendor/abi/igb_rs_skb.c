@@ -78,7 +78,7 @@ void igb_rs_set_hash(struct sk_buff *skb, u32 hash, bool ports)
 	skb_set_hash(skb, hash, ports ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
-void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet)
+static __always_inline void describe(const struct sk_buff *skb, struct igb_rs_packet *packet)
 {
 	const struct skb_shared_info *shared = skb_shinfo(skb);
 
@@ -103,6 +103,21 @@ void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet)
 	packet->l4_length = packet->tcp ? tcp_hdrlen(skb) : sizeof(struct udphdr);
 }
 
+void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet)
+{
+	describe(skb, packet);
+}
+
+netdev_tx_t igb_rs_start_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct igb_rs_packet packet = {};
+
+	skb_tx_timestamp(skb);
+	describe(skb, &packet);
+	return igb_rs_xmit(skb, &packet, dev, netdev_priv(dev), skb_get_queue_mapping(skb),
+			   netdev_xmit_more()) ? NETDEV_TX_OK : NETDEV_TX_BUSY;
+}
+
 int igb_rs_fill_checksum(struct sk_buff *skb)
 {
 	return skb_csum_is_sctp(skb) ? skb_crc32c_csum_help(skb) : skb_checksum_help(skb);
@@ -113,21 +128,21 @@ u8 *igb_rs_own_head(struct sk_buff *skb, unsigned int len)
 	return len > skb_headlen(skb) || skb_cow_head(skb, 0) ? NULL : skb->data;
 }
 
-unsigned int igb_rs_page_bytes(const struct sk_buff *skb, u16 index)
+struct igb_rs_piece igb_rs_map_head(struct device *dev, const struct sk_buff *skb)
+{
+	const unsigned int len = skb_headlen(skb);
+
+	return igb_rs_mapped(dev, dma_map_single(dev, skb->data, len, DMA_TO_DEVICE), len);
+}
+
+struct igb_rs_piece igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index)
 {
 	const struct skb_shared_info *shared = skb_shinfo(skb);
+	const skb_frag_t *frag = &shared->frags[index];
 
-	return index < shared->nr_frags ? skb_frag_size(&shared->frags[index]) : 0;
-}
-
-dma_addr_t igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index)
-{
-	return skb_frag_dma_map(dev, &skb_shinfo(skb)->frags[index]);
-}
-
-void igb_rs_unmap_page(struct device *dev, dma_addr_t addr, size_t len)
-{
-	dma_unmap_page(dev, addr, len, DMA_TO_DEVICE);
+	if (index >= shared->nr_frags)
+		return (struct igb_rs_piece) {};
+	return igb_rs_mapped(dev, skb_frag_dma_map(dev, frag), skb_frag_size(frag));
 }
 
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,
@@ -172,21 +187,6 @@ void igb_rs_pool_sync(const struct page_pool *pool, const struct page *page, uns
 		      unsigned int len)
 {
 	page_pool_dma_sync_for_cpu(pool, page, offset, len);
-}
-
-bool igb_rs_mapping_failed(struct device *dev, dma_addr_t addr)
-{
-	return dma_mapping_error(dev, addr);
-}
-
-dma_addr_t igb_rs_map_head(struct device *dev, struct sk_buff *skb)
-{
-	return dma_map_single(dev, skb->data, skb_headlen(skb), DMA_TO_DEVICE);
-}
-
-void igb_rs_unmap_head(struct device *dev, dma_addr_t addr, size_t len)
-{
-	dma_unmap_single(dev, addr, len, DMA_TO_DEVICE);
 }
 
 void igb_rs_sync_for_device(struct device *dev, dma_addr_t addr, size_t len)

@@ -64,21 +64,21 @@ u16 igb_rs_frame_pages(const struct xdp_frame *frame)
 	return xdp_frame_has_frags(frame) ? xdp_get_shared_info_from_frame(frame)->nr_frags : 0;
 }
 
-unsigned int igb_rs_frame_page_bytes(const struct xdp_frame *frame, u16 index)
+struct igb_rs_piece igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame)
 {
+	const dma_addr_t addr = dma_map_single(dev, frame->data, frame->len, DMA_TO_DEVICE);
+
+	return igb_rs_mapped(dev, addr, frame->len);
+}
+
+struct igb_rs_piece igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame,
+					  u16 index)
+{
+	const skb_frag_t *frag = &xdp_get_shared_info_from_frame(frame)->frags[index];
+
 	if (index >= igb_rs_frame_pages(frame))
-		return 0;
-	return skb_frag_size(&xdp_get_shared_info_from_frame(frame)->frags[index]);
-}
-
-dma_addr_t igb_rs_map_frame(struct device *dev, const struct xdp_frame *frame)
-{
-	return dma_map_single(dev, frame->data, frame->len, DMA_TO_DEVICE);
-}
-
-dma_addr_t igb_rs_map_frame_page(struct device *dev, const struct xdp_frame *frame, u16 index)
-{
-	return skb_frag_dma_map(dev, &xdp_get_shared_info_from_frame(frame)->frags[index]);
+		return (struct igb_rs_piece) {};
+	return igb_rs_mapped(dev, skb_frag_dma_map(dev, frag), skb_frag_size(frag));
 }
 
 dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame)

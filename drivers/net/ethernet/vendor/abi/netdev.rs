@@ -26,7 +26,10 @@ use super::{
 };
 use crate::netdev::{
     filter_table::Mac,
-    offload, //
+    offload::{
+        self,
+        Packet, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -59,10 +62,10 @@ pub(crate) trait Operations:
     /// The administrator takes the interface down.
     fn stop(&self);
 
-    /// Sends a packet, or drops it. In a softirq or with those disabled, one at a time for each
-    /// queue. Gives the packet back if there is no room, in which case the queue must have been
-    /// stopped.
-    fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff) -> Option<SkBuff>;
+    /// Sends a packet, of which the stack wants what `packet` says, or drops it. In a softirq or
+    /// with those disabled, one at a time for each queue. Gives the packet back if there is no
+    /// room, in which case the queue must have been stopped.
+    fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff, packet: Packet) -> Option<SkBuff>;
 
     /// Adds up the statistics. Must not sleep; no lock is held.
     fn stats(&self, stats: &mut Stats);
@@ -466,6 +469,7 @@ unsafe extern "C" fn tx_timeout<T: Operations>(dev: *mut bindings::net_device, q
 /// holds the lock of its queue `queue`, and the rest is valid for the call.
 unsafe extern "C" fn igb_rs_xmit(
     skb: *mut kernel_bindings::sk_buff,
+    packet: *const bindings::igb_rs_packet,
     dev: *mut bindings::net_device,
     private: *const c_void,
     queue: u16,
@@ -477,7 +481,9 @@ unsafe extern "C" fn igb_rs_xmit(
     let mut sending = unsafe { Sending::new(dev, queue, more) };
     // SAFETY: This driver registers devices with these operations only.
     let ops = unsafe { operations_in::<crate::netdev::ops::Netdev<'_>>(private) };
-    match ops.xmit(&mut sending, skb) {
+    // SAFETY: Valid for the call.
+    let packet = Packet::from(unsafe { &*packet });
+    match ops.xmit(&mut sending, skb, packet) {
         None => true,
         Some(skb) => {
             // The core still owns it.

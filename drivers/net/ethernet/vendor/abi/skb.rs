@@ -81,25 +81,7 @@ impl SkBuff {
         let mut raw = bindings::igb_rs_packet::default();
         // SAFETY: Valid and owned; `raw` is ours.
         unsafe { bindings::igb_rs_describe(self.0.as_ptr(), &mut raw) };
-        Packet {
-            length: raw.length,
-            head: raw.head,
-            pages: raw.pages,
-            vlan: raw.tagged.then_some(raw.tag),
-            network: raw.network,
-            checksum: raw.partial.then_some(Partial {
-                start: raw.start,
-                offset: raw.offset,
-                is_crc: raw.crc,
-            }),
-            segments: (raw.segment_size != 0).then_some(Segments {
-                size: raw.segment_size,
-                count: raw.segments,
-                tcp: raw.tcp,
-                ipv4: raw.ipv4,
-                l4_length: raw.l4_length,
-            }),
-        }
+        Packet::from(&raw)
     }
 
     /// Fills in the checksum. Errors: `ENOMEM`, `EINVAL`.
@@ -192,6 +174,30 @@ impl SkBuff {
     }
 }
 
+impl From<&bindings::igb_rs_packet> for Packet {
+    fn from(raw: &bindings::igb_rs_packet) -> Self {
+        Self {
+            length: raw.length,
+            head: raw.head,
+            pages: raw.pages,
+            vlan: raw.tagged.then_some(raw.tag),
+            network: raw.network,
+            checksum: raw.partial.then_some(Partial {
+                start: raw.start,
+                offset: raw.offset,
+                is_crc: raw.crc,
+            }),
+            segments: (raw.segment_size != 0).then_some(Segments {
+                size: raw.segment_size,
+                count: raw.segments,
+                tcp: raw.tcp,
+                ipv4: raw.ipv4,
+                l4_length: raw.l4_length,
+            }),
+        }
+    }
+}
+
 impl Drop for SkBuff {
     fn drop(&mut self) {
         // SAFETY: Valid and owned.
@@ -206,49 +212,28 @@ impl Drop for SkBuff {
 
 /// What is sent: a head, and pages behind it.
 pub(crate) trait Pieces {
-    /// Maps the head to be sent by `dev`. Errors: `ENOMEM`.
-    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>>;
+    /// Maps the head to be sent by `dev`. [`None`] if it is empty or cannot be mapped.
+    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Option<Piece<'bound>>;
 
-    /// Maps page `index`, as of [`Packet::pages`], to be sent by `dev`. Errors: `ENOMEM`,
-    /// `EINVAL` if there is none.
-    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Result<Piece<'bound>>;
-
-    /// Bytes of page `index`; 0 if there is none.
-    fn page_bytes(&self, index: u16) -> u32;
+    /// Maps page `index`, as of [`Packet::pages`], to be sent by `dev`. [`None`] if there is none,
+    /// or it cannot be mapped.
+    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Option<Piece<'bound>>;
 }
 
 impl Pieces for SkBuff {
-    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>> {
+    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Option<Piece<'bound>> {
         // SAFETY: Valid and owned; `dev` is bound.
-        let address = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
-        Piece::mapped(dev, address, self.describe_head(), Mapping::Head)
+        let raw = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
+        // SAFETY: Just mapped.
+        unsafe { Piece::mapped(dev, &raw) }
     }
 
-    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Result<Piece<'bound>> {
-        let length = self.page_bytes(index);
-        if length == 0 {
-            return Err(EINVAL);
-        }
-        // SAFETY: There is such a page, for it has a length; `dev` is bound.
-        let address = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
-        Piece::mapped(dev, address, length, Mapping::Page)
+    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Option<Piece<'bound>> {
+        // SAFETY: Valid and owned; `dev` is bound.
+        let raw = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
+        // SAFETY: Just mapped.
+        unsafe { Piece::mapped(dev, &raw) }
     }
-
-    fn page_bytes(&self, index: u16) -> u32 {
-        // SAFETY: Valid and owned.
-        unsafe { bindings::igb_rs_page_bytes(self.0.as_ptr(), index) }
-    }
-}
-
-/// How memory was mapped that the NIC reads.
-#[derive(Clone, Copy)]
-pub(super) enum Mapping {
-    /// As bytes of the linear map.
-    Head,
-    /// As part of a page.
-    Page,
-    /// By the pool that the page is from, which unmaps it.
-    Pool,
 }
 
 /// A part of a packet that the NIC may read; unmapped on drop. The packet must be kept for as
@@ -256,44 +241,43 @@ pub(super) enum Mapping {
 ///
 /// # Invariants
 ///
-/// `length` bytes are mapped for `dev` at `address`, as `mapping` says.
+/// `length` bytes, more than none, are mapped for `dev` at `address`; `owned` if by this, and else
+/// by the pool that their page is from.
 pub(crate) struct Piece<'bound> {
     dev: &'bound Device<Bound>,
     address: u64,
     length: u32,
-    mapping: Mapping,
+    owned: bool,
 }
 
 impl<'bound> Piece<'bound> {
-    /// What was just mapped, unless that failed. Errors: `ENOMEM`.
-    pub(super) fn mapped(
+    /// What was just mapped; [`None`] if that failed, or it is empty.
+    ///
+    /// # Safety
+    ///
+    /// Unless it has no bytes `raw` is mapped for `dev`, to be sent, and the caller gives that up.
+    pub(super) unsafe fn mapped(
         dev: &'bound Device<Bound>,
-        address: u64,
-        length: u32,
-        mapping: Mapping,
-    ) -> Result<Self> {
-        // SAFETY: Asks about the mapping just tried.
-        if unsafe { bindings::igb_rs_mapping_failed(dma::raw(dev), address) } {
-            return Err(ENOMEM);
-        }
-        // INVARIANT: Just mapped.
-        Ok(Self {
+        raw: &bindings::igb_rs_piece,
+    ) -> Option<Self> {
+        // INVARIANT: By the contract.
+        (raw.len != 0).then_some(Self {
             dev,
-            address,
-            length,
-            mapping,
+            address: raw.addr,
+            length: raw.len,
+            owned: true,
         })
     }
 
     /// What a pool has mapped, which keeps it so for as long as the page is not returned.
-    pub(super) fn of_pool(dev: &'bound Device<Bound>, address: u64, length: u32) -> Self {
+    pub(super) fn of_pool(dev: &'bound Device<Bound>, address: u64, length: u32) -> Option<Self> {
         // INVARIANT: Mapped by the pool.
-        Self {
+        (length != 0).then_some(Self {
             dev,
             address,
             length,
-            mapping: Mapping::Pool,
-        }
+            owned: false,
+        })
     }
 
     /// Where the NIC finds it.
@@ -309,19 +293,20 @@ impl<'bound> Piece<'bound> {
 
 impl Drop for Piece<'_> {
     fn drop(&mut self) {
-        // CAST: u32 fits usize on 64 bit.
-        let length = self.length as usize;
-        // SAFETY: Mapped by the invariant, and unmapped once.
-        unsafe {
-            match self.mapping {
-                Mapping::Head => {
-                    bindings::igb_rs_unmap_head(dma::raw(self.dev), self.address, length)
-                }
-                Mapping::Page => {
-                    bindings::igb_rs_unmap_page(dma::raw(self.dev), self.address, length)
-                }
-                Mapping::Pool => {}
-            }
+        if !self.owned {
+            return;
         }
+        // SAFETY: Mapped by the invariant, in this direction, and unmapped once. What is mapped from
+        // the linear map is unmapped in the same way as what is of a page.
+        unsafe {
+            kernel_bindings::dma_unmap_page_attrs(
+                dma::raw(self.dev),
+                self.address,
+                // CAST: u32 fits usize on 64 bit.
+                self.length as usize,
+                kernel_bindings::dma_data_direction::DMA_TO_DEVICE,
+                0,
+            )
+        };
     }
 }

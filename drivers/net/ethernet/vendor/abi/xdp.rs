@@ -19,7 +19,6 @@ use super::{
         Place, //
     },
     skb::{
-        Mapping,
         Piece,
         Pieces, //
     }, //
@@ -323,32 +322,25 @@ impl XdpFrame {
 }
 
 impl Pieces for XdpFrame {
-    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Result<Piece<'bound>> {
+    fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Option<Piece<'bound>> {
         let (dev_raw, frame) = (dma::raw(dev), self.raw.as_ptr());
         if self.mapped {
             // SAFETY: Mapped for the device by the invariant.
             let address = unsafe { bindings::igb_rs_mapped_frame(dev_raw, frame) };
-            return Ok(Piece::of_pool(dev, address, self.head()));
+            return Piece::of_pool(dev, address, self.head());
         }
         // SAFETY: Valid and owned; `dev` is bound.
-        let address = unsafe { bindings::igb_rs_map_frame(dev_raw, frame) };
-        Piece::mapped(dev, address, self.head(), Mapping::Head)
+        let raw = unsafe { bindings::igb_rs_map_frame(dev_raw, frame) };
+        // SAFETY: Just mapped.
+        unsafe { Piece::mapped(dev, &raw) }
     }
 
-    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Result<Piece<'bound>> {
-        let length = self.page_bytes(index);
-        if length == 0 {
-            return Err(EINVAL);
-        }
-        // SAFETY: There is such a page, for it has a length; `dev` is bound.
-        let address =
+    fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Option<Piece<'bound>> {
+        // SAFETY: Valid and owned; `dev` is bound.
+        let raw =
             unsafe { bindings::igb_rs_map_frame_page(dma::raw(dev), self.raw.as_ptr(), index) };
-        Piece::mapped(dev, address, length, Mapping::Page)
-    }
-
-    fn page_bytes(&self, index: u16) -> u32 {
-        // SAFETY: Valid and owned.
-        unsafe { bindings::igb_rs_frame_page_bytes(self.raw.as_ptr(), index) }
+        // SAFETY: Just mapped.
+        unsafe { Piece::mapped(dev, &raw) }
     }
 }
 

@@ -80,7 +80,8 @@ fn run_all(port: &Port<'_>, tx: &mut TxRing<'_>, rx: &mut RxRing<'_>) -> Result<
         let frame = frame(port, run);
         for _ in 0..FRAMES {
             let skb = SkBuff::new(&port.netdev, &frame).ok_or(ENOMEM)?;
-            if !matches!(tx.send(skb), Sent::Queued(_)) {
+            let packet = skb.describe();
+            if !matches!(tx.send(skb, packet), Sent::Queued(_)) {
                 return Ok(false);
             }
         }

@@ -7,8 +7,7 @@ use super::{
         Layer4,
         TxChecksum,
         TxOffload,
-        TxSegments,
-        TX_MAX, //
+        TxSegments, //
     },
     segment::Offsets, //
 };
@@ -190,11 +189,6 @@ impl Packet {
     }
 }
 
-/// How many descriptors a piece of `length` bytes takes.
-pub(crate) fn descriptors(length: u32) -> u32 {
-    length.div_ceil(u32::from(TX_MAX))
-}
-
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_offload))]
 #[cfg(any(test, kunit_module))]
 mod tests {
@@ -357,12 +351,5 @@ mod tests {
             network: 40,
             ..cut(true)
         });
-    }
-
-    #[test]
-    fn long_pieces_take_several_descriptors() {
-        for (length, count) in [(0, 0), (1, 1), (16384, 1), (16385, 2), (65536, 4)] {
-            assert_eq!(descriptors(length), count);
-        }
     }
 }

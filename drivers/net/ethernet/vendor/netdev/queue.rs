@@ -9,6 +9,7 @@ use super::{
         Run,
         Traffic, //
     },
+    offload::Packet,
     rx::{
         Features,
         Received,
@@ -141,15 +142,22 @@ impl<'bound> QueuePair<'bound> {
         Napi::new(&port.netdev, index, Arc::new(pair, GFP_KERNEL)?)
     }
 
-    /// Sends a packet, or gives it back if there is no room.
-    pub(crate) fn xmit(&self, sending: &mut Sending<'_>, skb: SkBuff) -> Option<SkBuff> {
+    /// Sends a packet as `packet` says, or gives it back if there is no room.
+    // For each packet: a call less.
+    #[inline(always)]
+    pub(crate) fn xmit(
+        &self,
+        sending: &mut Sending<'_>,
+        skb: SkBuff,
+        packet: Packet,
+    ) -> Option<SkBuff> {
         let netdev = &self.port.netdev;
         let more = sending.more();
         let Some(ring) = self.tx.held(sending).and_then(Option::as_mut) else {
             add(&self.counts.tx_dropped, 1);
             return None;
         };
-        let must_kick = match ring.send(skb) {
+        let must_kick = match ring.send(skb, packet) {
             Sent::Full(skb) => {
                 netdev.stop_queue(self.index);
                 return Some(skb);

@@ -9,7 +9,6 @@ use super::{
     },
     moderation::Run,
     offload::{
-        self,
         Packet,
         Plan,
         MIN_FRAME, //
@@ -184,13 +183,13 @@ impl<'bound> TxRing<'bound> {
         self.positions.free() >= 2 * MOST
     }
 
-    /// Puts a packet into the ring; the device looks at it after [`kick`](Self::kick).
-    pub(super) fn send(&mut self, skb: SkBuff) -> Sent {
+    /// Puts a packet into the ring, of which the stack wants what `packet` says; the device looks
+    /// at it after [`kick`](Self::kick).
+    pub(super) fn send(&mut self, skb: SkBuff, packet: Packet) -> Sent {
         if !self.has_room() {
             return Sent::Full(skb);
         }
-        let mut skb = skb;
-        let mut packet = skb.describe();
+        let (mut skb, mut packet) = (skb, packet);
         let Some(offload) = Self::prepare(&mut skb, &packet) else {
             return Sent::Dropped;
         };
@@ -279,12 +278,6 @@ impl<'bound> TxRing<'bound> {
     /// Fills descriptors for a packet; answers the last one. [`None`], and some may be
     /// filled, if it cannot be mapped or is too large.
     fn place(&mut self, pieces: &impl Pieces, packet: &Packet, offload: &TxOffload) -> Option<u16> {
-        let mut left = (0..packet.pages).fold(offload::descriptors(packet.head), |sum, page| {
-            sum.saturating_add(offload::descriptors(pieces.page_bytes(page)))
-        });
-        if left >= u32::from(self.positions.free()) {
-            return None;
-        }
         if offload.is_needed() {
             self.ring.write(self.positions.next(), offload.context());
             self.positions.fill();
@@ -300,8 +293,7 @@ impl<'bound> TxRing<'bound> {
             let piece = match page.checked_sub(1) {
                 None => pieces.map_head(self.dev),
                 Some(page) => pieces.map_page(self.dev, page),
-            };
-            let piece = piece.ok()?;
+            }?;
             let (mut address, mut rest) = (piece.dma_address(), piece.len());
             if let Some(slot) = self.slots.get_mut(usize::from(self.positions.next())) {
                 slot.piece = Some(piece);
@@ -310,13 +302,16 @@ impl<'bound> TxRing<'bound> {
                 let length = u16::try_from(rest)
                     .unwrap_or(u16::MAX)
                     .min(descriptor::TX_MAX);
-                left = left.checked_sub(1)?;
+                if self.positions.free() == 0 {
+                    return None;
+                }
+                rest -= u32::from(length);
+                let is_last = page == packet.pages && rest == 0;
                 last = self.positions.next();
-                let words = descriptor::tx_data(address, length, flags, left == 0);
+                let words = descriptor::tx_data(address, length, flags, is_last);
                 self.ring.write(last, words);
                 self.positions.fill();
                 address = address.wrapping_add(u64::from(length));
-                rest -= u32::from(length);
             }
         }
         Some(last)
