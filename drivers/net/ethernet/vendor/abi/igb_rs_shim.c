@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* igb_rs.ko: inline functions, one trampoline, module information. */
+/* igb_rs.ko: inline functions, module information. */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/interrupt.h>

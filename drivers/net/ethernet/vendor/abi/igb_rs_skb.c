@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* igb_rs.ko: inline functions of packets, and of the memory that the device has for them. */
+/* igb_rs.ko: the transmit trampoline; inline functions of packets and of their memory. */
 #include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
