@@ -221,6 +221,34 @@ impl TxOffload {
     }
 }
 
+/// What of a piece one transmit descriptor covers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TxPart {
+    /// Where it begins.
+    pub(crate) address: u64,
+    /// Bytes of it, from 1 to [`TX_MAX`].
+    pub(crate) length: u16,
+    /// The piece ends with it.
+    pub(crate) is_last: bool,
+}
+
+/// The parts of a piece of `length` bytes at `address`: as few as descriptors can be.
+#[inline(always)]
+pub(crate) fn tx_parts(address: u64, length: u32) -> impl Iterator<Item = TxPart> {
+    let (mut address, mut rest) = (address, length);
+    core::iter::from_fn(move || {
+        let length = u16::try_from(rest).unwrap_or(u16::MAX).min(TX_MAX);
+        rest -= u32::from(length);
+        let part = TxPart {
+            address,
+            length,
+            is_last: rest == 0,
+        };
+        address = address.wrapping_add(u64::from(length));
+        (length != 0).then_some(part)
+    })
+}
+
 /// A transmit descriptor for `length` bytes of a packet with `flags`; the `last` one is
 /// reported when sent.
 pub(crate) fn tx_data(address: u64, length: u16, flags: u64, last: bool) -> Words {
@@ -336,6 +364,34 @@ mod tests {
         let [_, first] = tx_data(0xfff0_0000, 60, flags, false);
         assert_eq!(first & 0xffff_0000, 0x2230_0000);
         assert_eq!(PLAIN.flags(0x3_ffff) >> 46, 0x3_ffff);
+    }
+
+    #[test]
+    fn long_pieces_are_parted() {
+        let parts = |length| tx_parts(0x1_0000, length);
+        for (length, count) in [(0, 0), (1, 1), (16384, 1), (16385, 2), (65536, 4)] {
+            assert_eq!(parts(length).count(), count);
+            assert_eq!(
+                parts(length)
+                    .map(|part| u32::from(part.length))
+                    .sum::<u32>(),
+                length
+            );
+            let mut next = 0x1_0000;
+            for (n, part) in parts(length).enumerate() {
+                assert_eq!(part.address, next);
+                assert_eq!(part.is_last, n + 1 == count);
+                next += u64::from(part.length);
+            }
+        }
+        assert_eq!(
+            parts(16385).last(),
+            Some(TxPart {
+                address: 0x1_4000,
+                length: 1,
+                is_last: true,
+            })
+        );
     }
 
     #[test]

@@ -59,12 +59,15 @@ impl Positions {
             .saturating_sub(1)
     }
 
-    /// Notes that the next slot was filled. Nothing happens on a full ring.
-    pub(crate) fn fill(&mut self) {
-        if self.free() != 0 {
+    /// Notes that the next slot is filled, and answers it. [`None`], and nothing happens, on a
+    /// full ring.
+    pub(crate) fn fill(&mut self) -> Option<u16> {
+        let (slot, after) = (self.next, self.after(self.next));
+        (after != self.oldest).then(|| {
             // INVARIANT: The slot after a slot is one.
-            self.next = self.after(self.next);
-        }
+            self.next = after;
+            slot
+        })
     }
 
     /// Takes back all that was filled from `slot` on, which must have been the next.
@@ -112,8 +115,11 @@ mod tests {
         let mut ring = ring(4);
         assert_eq!(ring.free(), 3);
         assert_eq!(ring.oldest(), None);
-        for _ in 0..5 {
-            ring.fill();
+        for slot in 0..3 {
+            assert_eq!(ring.fill(), Some(slot));
+        }
+        for _ in 0..2 {
+            assert_eq!(ring.fill(), None);
         }
         assert_eq!(ring.free(), 0);
         assert_eq!(ring.next(), 3);
@@ -142,8 +148,8 @@ mod tests {
             ring.oldest = size - 2;
             for round in size - 2..=size + 9 {
                 assert_eq!(ring.next(), round % size);
-                ring.fill();
-                ring.fill();
+                assert_eq!(ring.fill(), Some(round % size));
+                assert_eq!(ring.fill(), Some((round + 1) % size));
                 assert_eq!(ring.oldest(), Some(round % size));
                 assert_eq!(ring.free(), size - 3);
                 ring.empty();

@@ -279,8 +279,7 @@ impl<'bound> TxRing<'bound> {
     /// filled, if it cannot be mapped or is too large.
     fn place(&mut self, pieces: &impl Pieces, packet: &Packet, offload: &TxOffload) -> Option<u16> {
         if offload.is_needed() {
-            self.ring.write(self.positions.next(), offload.context());
-            self.positions.fill();
+            self.ring.write(self.positions.fill()?, offload.context());
         }
         let payload = if offload.checksum.is_some_and(|sum| sum.segments.is_some()) {
             packet.length.checked_sub(packet.headers())?
@@ -288,33 +287,25 @@ impl<'bound> TxRing<'bound> {
             packet.length
         };
         let flags = offload.flags(payload);
-        let mut last = self.positions.next();
+        let mut last = None;
         for page in 0..=packet.pages {
             let piece = match page.checked_sub(1) {
                 None => pieces.map_head(self.dev),
                 Some(page) => pieces.map_page(self.dev, page),
             }?;
-            let (mut address, mut rest) = (piece.dma_address(), piece.len());
+            let parts = descriptor::tx_parts(piece.dma_address(), piece.len());
             if let Some(slot) = self.slots.get_mut(usize::from(self.positions.next())) {
                 slot.piece = Some(piece);
             }
-            while rest != 0 {
-                let length = u16::try_from(rest)
-                    .unwrap_or(u16::MAX)
-                    .min(descriptor::TX_MAX);
-                if self.positions.free() == 0 {
-                    return None;
-                }
-                rest -= u32::from(length);
-                let is_last = page == packet.pages && rest == 0;
-                last = self.positions.next();
-                let words = descriptor::tx_data(address, length, flags, is_last);
-                self.ring.write(last, words);
-                self.positions.fill();
-                address = address.wrapping_add(u64::from(length));
+            for part in parts {
+                let index = self.positions.fill()?;
+                let is_last = page == packet.pages && part.is_last;
+                let words = descriptor::tx_data(part.address, part.length, flags, is_last);
+                self.ring.write(index, words);
+                last = Some(index);
             }
         }
-        Some(last)
+        last
     }
 
     /// Empties all slots from `first` on.
