@@ -74,13 +74,15 @@ class Suite:
                 lines.append(line)
         text = "".join(lines)
         passed, failed = self.count(text)
+        ours = []
         if process.returncode and not failed:
-            print(f"{self.name}: ended with status {process.returncode}")
-            failed += 1
-        if passed + failed < minimum(self.name):
-            print(f"{self.name}: {passed + failed} tests ran, at least {minimum(self.name)} should")
-            failed += 1
-        self.failures = [found.replace("\n", " ") for found in FAILURE.findall(text)] if failed else []
+            ours.append(f"ended with status {process.returncode}")
+        if passed + failed + len(ours) < minimum(self.name):
+            ours.append(f"{passed + failed} tests ran, at least {minimum(self.name)} should")
+        for line in ours:
+            print(f"{self.name}: {line}", flush=True)
+        failed += len(ours)
+        self.failures = [*ours, *(found.replace("\n", " ") for found in FAILURE.findall(text))] if failed else []
         print(f"== {self.name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
         return passed, failed
 

@@ -40,8 +40,9 @@ def test_a_suite_that_cannot_be_started_is_a_failure():
 
 
 def test_one_that_ends_badly_or_with_too_few_tests_fails():
-    assert suite("one", 2, status=1).run() == (2, 1)
-    assert suite("none", 0).run() == (0, 1)
+    bad, few = suite("one", 2, status=1), suite("none", 0)
+    assert bad.run() == (2, 1) and bad.failures == ["ended with status 1"]
+    assert few.run() == (0, 1) and few.failures == ["0 tests ran, at least 1 should"]
 
 
 def test_packages_of_lanes_are_found():
