@@ -84,6 +84,13 @@ class Peer:
         found = re.findall(r"^ +(\w+): (\d+)$", self("ethtool", "-S", self.netdev), re.M)
         return {name: int(value) for name, value in found}
 
+    def send_from(self, processors, queue):
+        """Has `queue` send for these processors (XPS), and for no other. Processors without a queue go by the hash."""
+        mask = sum(1 << processor for processor in processors)
+        # Only there /sys is of the namespace.
+        self("ip", "netns", "exec", self.name, "sh", "-c", "echo $2 >/sys/class/net/$0/queues/tx-$1/xps_cpus",
+             self.netdev, queue, f"{mask:x}")
+
     def has_carrier(self):
         # A VF's driver may be about to come or go.
         text = self.ip("-j", "link", "show", self.netdev, check=False)

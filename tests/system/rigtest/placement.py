@@ -20,13 +20,24 @@ def flow(number):
 
 
 def spread(nic, peer):
-    """Puts queue i of a NIC that is up on processor i, and has the hash choose between all in turn."""
+    """Puts queue i of a NIC that is up on processor i, whose programs send by it, and has the hash choose
+    between all in turn. Of itself igb_rs does the former and igb neither."""
     cpus = os.cpu_count()
     peer("ethtool", "-X", peer.netdev, "equal", cpus)
+    for cpu in range(cpus):
+        peer.send_from((cpu,), cpu)
     own = {irq.name for irq in (nic.path / "msi_irqs").iterdir()}
     for irq, queue in QUEUE.findall(Path("/proc/interrupts").read_text()):
         if irq in own:
             Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(int(queue) % cpus))
+
+
+def each_queue(peer):
+    """Has one queue after the other receive all."""
+    for queue in range(os.cpu_count()):
+        peer("ethtool", "-X", peer.netdev, "start", queue, "equal", 1)
+        yield queue
+    peer("ethtool", "-X", peer.netdev, "equal", os.cpu_count())
 
 
 @contextlib.contextmanager

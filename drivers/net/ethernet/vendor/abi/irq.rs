@@ -129,16 +129,22 @@ impl<'bound, Q: Handler + 'bound, O: ThreadedHandler + 'bound> Vectors<'bound, Q
     }
 }
 
-/// Moves a vector to a CPU and tells users so, until this is dropped, which must be before
+/// Moves interrupt `irq` to CPU `index` of those near the device, and tells users so until the
+/// [`Vectors`] it is of are dropped. Sleeps.
+pub(crate) fn move_to(pdev: &pci::Device<Bound>, irq: u32, index: u8) {
+    // SAFETY: The device is valid by its type. That the interrupt is not there, or the CPU cannot be
+    // had, is no failure: it is a hint.
+    unsafe { bindings::igb_rs_hint(super::dma::raw(pdev.as_ref()), irq, index.into()) };
+}
+
+/// That users are told of the CPU of a vector, until this is dropped, which must be before
 /// its handler is.
 struct Hint(u32);
 
 impl Hint {
-    /// Moves vector `irq` to CPU `index` of those near the device.
+    /// Moves vector `irq`, which has a handler, to CPU `index` of those near the device.
     fn new(pdev: &pci::Device<Bound>, irq: u32, index: u8) -> Self {
-        // SAFETY: The device is valid by its type; the interrupt has a handler. That the CPU
-        // cannot be had is no failure: it is a hint.
-        unsafe { bindings::igb_rs_hint(super::dma::raw(pdev.as_ref()), irq, index.into()) };
+        move_to(pdev, irq, index);
         Self(irq)
     }
 }

@@ -115,6 +115,13 @@ impl<P: Poller> Napi<P> {
         unsafe { bindings::igb_rs_napi_set_irq(self.napi.get(), irq) };
     }
 
+    /// Which interrupt asks for its polls, as was said.
+    pub(crate) fn irq(&self) -> u32 {
+        // SAFETY: Added by the invariant; it was set before anybody else knew of it.
+        let irq = unsafe { (*self.napi.get()).irq };
+        u32::try_from(irq).unwrap_or(0)
+    }
+
     /// What is polled.
     pub(crate) fn poller(&self) -> &P {
         &self.poller

@@ -13,12 +13,14 @@ use super::{
 };
 use crate::{
     abi::{
+        irq,
         lock::Rtnl,
         netdev::random_key,
         work::Run,
         xdp::Program, //
     },
     pf::{
+        interrupt::PairVectors,
         port::Port,
         wake::{
             self,
@@ -50,6 +52,9 @@ const TX_TIMEOUT: Msecs = 5_000;
 /// How long the queues may be stopped for a change, while the carrier stays. Some milliseconds are
 /// enough unless the host is short of processors, and that is not to be taken for a hang.
 const CHANGE_TIMEOUT: Msecs = 60_000;
+
+/// Queues from this one on lend their vectors while they do not run, the first one to queue 0.
+pub(crate) const LENT: u8 = 4;
 
 /// Whether the queues run, and what is set of them.
 pub(crate) struct State {
@@ -190,14 +195,14 @@ impl<'bound> Interface<'bound> {
     /// stopped. Sleeps.
     pub(crate) fn interrupts_arrive(&self) -> bool {
         let port = &self.port;
-        port.claim_vectors(self.most_queues());
+        port.claim_vectors((0..self.most_queues()).map(PairVectors::one));
         self.queues
             .iter()
             .take(usize::from(self.most_queues()))
             .zip(0..)
             .all(|(queue, index)| {
                 let before = queue.poller().interrupts();
-                port.unmask_queue(index);
+                port.unmask_queue(PairVectors::one(index));
                 port.raise_queue(index);
                 let arrived = read_poll_timeout(
                     || Ok(queue.poller().interrupts()),
@@ -205,7 +210,7 @@ impl<'bound> Interface<'bound> {
                     INTERRUPT_POLL,
                     INTERRUPT_TIMEOUT,
                 );
-                port.mask_queue(index);
+                port.mask_queue(PairVectors::one(index));
                 arrived.is_ok()
             })
     }
@@ -224,6 +229,27 @@ impl<'bound> Interface<'bound> {
         Ok(())
     }
 
+    /// Gives the first `count` queues their vectors. Up to [`LENT`], without VFs, each has one more
+    /// for what it has sent, as with igb: the end of a question's transmission begins no interval
+    /// that the answer has to wait for.
+    fn claim_vectors(&self, count: u8) {
+        let port = &self.port;
+        let may_borrow = port.pool.index() == 0 && count <= LENT;
+        let lenders = self.queues.iter().skip(usize::from(LENT));
+        for (queue, lender) in self.queues.iter().zip(lenders) {
+            let (pair, own) = (queue.poller(), lender.poller().index);
+            let borrows = may_borrow && pair.index < count;
+            let vector = if borrows { own } else { pair.index };
+            // Users may have moved it since.
+            if pair.set_tx_vector(vector) != vector {
+                let cpu = if borrows { pair.index } else { own };
+                irq::move_to(port.pdev, lender.irq(), cpu);
+            }
+        }
+        let running = self.queues.iter().take(usize::from(count));
+        port.claim_vectors(running.map(|queue| queue.poller().vectors()));
+    }
+
     fn start(&self, state: &mut State) -> Result {
         let port = &self.port;
         let count = self.count_queues(&state.settings);
@@ -233,7 +259,7 @@ impl<'bound> Interface<'bound> {
         settings.rss.fit(count);
         port.netdev.set_queues(count)?;
         port.set_rss(&settings.rss, count)?;
-        port.claim_vectors(count);
+        self.claim_vectors(count);
         for queue in self.queues.iter().take(usize::from(count)) {
             if let Err(errno) = queue::open(queue, settings, layout) {
                 self.stop(state);

@@ -57,6 +57,27 @@ impl Moderation {
         }
     }
 
+    /// Interval in microseconds of a vector that tells of nothing but what was sent, by a ring of
+    /// `size` descriptors; `packets` were since it was looked at last, and the interval is `before`.
+    ///
+    /// Nobody waits for that, as long as neither ring nor socket runs dry, and who sends has to
+    /// interrupt its work for it. So the interval is as long as few packets are sent in it.
+    pub(crate) fn interval_of_sent(self, before: u16, packets: u32, size: u16) -> u16 {
+        let most = u32::from(MOST_SENT.min(size / 4).max(1));
+        let interval = match self {
+            Self::Fixed(usecs) => return usecs,
+            Self::Dynamic | Self::Conservative if packets > most => {
+                u32::from(before) * most / packets
+            }
+            // It may grow by that much, and still be no reason to make it shorter.
+            Self::Dynamic | Self::Conservative if (1..most / 4).contains(&packets) => {
+                u32::from(before) * 2
+            }
+            Self::Dynamic | Self::Conservative => u32::from(before),
+        };
+        u16::try_from(interval).map_or(LONGEST_OF_SENT, |usecs| usecs.clamp(LEAST, LONGEST_OF_SENT))
+    }
+
     /// The interval of a vector that has seen no traffic.
     pub(crate) fn first_interval(self) -> u16 {
         match self {
@@ -69,6 +90,14 @@ impl Moderation {
 /// The shortest interval that follows the load, unless users ask for shorter ones: 20,000
 /// interrupts a second.
 const LEAST: u16 = 49;
+
+/// The longest interval of what was sent, unless users ask for a longer one: well below the
+/// millisecond of traffic that TCP lets wait for its end (`sk_pacing_shift`).
+const LONGEST_OF_SENT: u16 = 8 * LEAST;
+
+/// How many packets may be sent in such an interval, of a ring that is not small: the wire takes the
+/// shortest ones for longer than [`LEAST`] then, and a socket's buffer holds four times as many.
+const MOST_SENT: u16 = 64;
 
 /// What the queues of a vector have done since it was looked at last.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -181,6 +210,52 @@ mod tests {
             traffic.tx.add(7, 7 * size);
             let interval = Moderation::Conservative.interval(&traffic);
             assert_eq!(interval, Some(usecs));
+        }
+    }
+
+    #[test]
+    fn few_packets_are_told_of_late() {
+        let next =
+            |before, packets| Moderation::Conservative.interval_of_sent(before, packets, 256);
+        for (before, packets, after) in [
+            (49, 1, 98),
+            (98, 15, 196),
+            (196, 15, 392),
+            (392, 1, 392),
+            // Enough, but not too many.
+            (49, 16, 49),
+            (98, 64, 98),
+            // As long as 64 of them take.
+            (392, 128, 196),
+            (392, 600, 49),
+            (49, u32::MAX, 49),
+        ] {
+            assert_eq!(next(before, packets), after);
+        }
+        // After users had an interval of their own.
+        assert_eq!(next(0, 1), 49);
+        assert_eq!(next(8191, 1), 392);
+        assert_eq!(next(8191, 20), 392);
+        assert_eq!(next(8191, 65), 392);
+        assert_eq!(next(u16::MAX, 1), 392);
+        // Nothing was sent.
+        assert_eq!(next(98, 0), 98);
+    }
+
+    #[test]
+    fn a_small_ring_does_not_run_dry() {
+        let next =
+            |before, packets, size| Moderation::Dynamic.interval_of_sent(before, packets, size);
+        assert_eq!(next(392, 40, 80), 196);
+        assert_eq!(next(98, 20, 80), 98);
+        assert_eq!(next(98, 4, 80), 196);
+        assert_eq!(next(98, 1, 0), 98);
+    }
+
+    #[test]
+    fn a_fixed_interval_is_that_of_what_was_sent_too() {
+        for packets in [0, 1, 1000] {
+            assert_eq!(Moderation::Fixed(7).interval_of_sent(49, packets, 256), 7);
         }
     }
 

@@ -40,7 +40,10 @@ use crate::{
         },
         skb::SkBuff, //
     },
-    pf::port::Port, //
+    pf::{
+        interrupt::PairVectors,
+        port::Port, //
+    }, //
 };
 use kernel::{
     irq::{
@@ -102,14 +105,16 @@ fn add(counter: &Atomic<u64>, value: u32) {
 /// those who send and by the poll, which takes out what was sent.
 pub(crate) struct QueuePair<'bound> {
     pub(super) port: Arc<Port<'bound>>,
-    /// Its number among the interface's queues, and so its vector.
+    /// Its number among the interface's queues, and so the vector of what it receives.
     pub(super) index: u8,
+    /// The queue whose vector is that of what this one has sent.
+    tx_vector: Atomic<u32>,
     /// There while the interface is open. Under the lock of the core's queue, which is taken
     /// in softirqs; no lock of the driver's is taken under it.
     pub(super) tx: SendLocked<Option<TxRing<'bound>>>,
     /// What was sent and received.
     pub(crate) counts: Counts,
-    /// How often the vector has fired.
+    /// How often the vector of its number has fired.
     interrupts: Atomic<u32>,
     /// How often the vector fires, as users see it.
     moderation: Atomic<u32>,
@@ -120,6 +125,10 @@ pub(crate) struct RxSide<'bound> {
     ring: RxRing<'bound>,
     /// The interval that the device has been told, in microseconds.
     interval: u16,
+    /// The same of what was sent, if that has a vector of its own.
+    tx_interval: u16,
+    /// Descriptors of the transmit ring.
+    tx_size: u16,
     /// What was done since interrupts were last enabled.
     traffic: Traffic,
 }
@@ -134,6 +143,7 @@ impl<'bound> QueuePair<'bound> {
         let pair = Self {
             port: own,
             index,
+            tx_vector: Atomic::new(u32::from(index)),
             tx: SendLocked::new(&port.netdev, index, None),
             counts: Counts::new(),
             interrupts: Atomic::new(0),
@@ -179,7 +189,23 @@ impl<'bound> QueuePair<'bound> {
         None
     }
 
-    /// How often the vector has fired.
+    /// Its vectors.
+    pub(crate) fn vectors(&self) -> PairVectors {
+        PairVectors {
+            rx: self.index,
+            tx: u8::try_from(self.tx_vector.load(Relaxed)).unwrap_or(self.index),
+        }
+    }
+
+    /// What it has sent is told by the vector of queue `index` from here on; answers whose it was
+    /// until now. It must be closed.
+    pub(super) fn set_tx_vector(&self, index: u8) -> u8 {
+        let before = self.vectors().tx;
+        self.tx_vector.store(u32::from(index), Relaxed);
+        before
+    }
+
+    /// How often the vector of its number has fired, for whom ever.
     pub(crate) fn interrupts(&self) -> u32 {
         self.interrupts.load(Relaxed)
     }
@@ -315,27 +341,37 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
     }
 
     fn done(&self) {
-        self.port.unmask_queue(self.index);
+        self.port.unmask_queue(self.vectors());
     }
 }
 
 impl RxSide<'_> {
     /// Tells the device how often to interrupt, by what was done since it was told last.
     fn moderate(&mut self, pair: &QueuePair<'_>) {
-        let traffic = core::mem::take(&mut self.traffic);
-        match pair.moderation().interval(&traffic) {
-            Some(interval) if interval != self.interval => {
-                self.interval = interval;
-                pair.port.set_interval(pair.index, interval);
-            }
-            Some(_) | None => {}
+        let (moderation, vectors) = (pair.moderation(), pair.vectors());
+        let mut traffic = core::mem::take(&mut self.traffic);
+        if vectors.are_two() {
+            let sent = core::mem::take(&mut traffic.tx).packets;
+            let interval = moderation.interval_of_sent(self.tx_interval, sent, self.tx_size);
+            tell(pair, vectors.tx, interval, &mut self.tx_interval);
+        }
+        if let Some(interval) = moderation.interval(&traffic) {
+            tell(pair, vectors.rx, interval, &mut self.interval);
         }
     }
 }
 
-/// Lets the device use both rings of queue `number`, with the vector of pair `index`.
-fn start(port: &Port<'_>, index: u8, number: u8, tx: &TxRing<'_>, rx: &mut RxRing<'_>) -> Result {
-    port.route_queue(number, Some(index))?;
+/// Sets the interval of queue `index`'s vector, unless it was `told` so.
+fn tell(pair: &QueuePair<'_>, index: u8, interval: u16, told: &mut u16) {
+    if core::mem::replace(told, interval) != interval {
+        pair.port.set_interval(index, interval);
+    }
+}
+
+/// Lets the device use both rings of queue `number`, with the vectors of `pair`.
+fn start(pair: &QueuePair<'_>, number: u8, tx: &TxRing<'_>, rx: &mut RxRing<'_>) -> Result {
+    let port = &pair.port;
+    port.route_queue(number, Some(pair.vectors()))?;
     tx.start(&port.bar)?;
     // With VFs, a PF that is slow must not hold them up; nor one of its queues the others.
     rx.start(&port.bar, number != 0)
@@ -368,13 +404,17 @@ pub(super) fn open<'bound>(
     let buffers = RxBuffers::new(dev, &port.netdev, queue, index, size, layout, sends_back)?;
     let mut rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
-    start(port, index, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;
+    start(pair, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;
     pair.set_moderation(settings.moderation);
     let interval = settings.moderation.first_interval();
-    port.set_interval(index, interval);
+    let vectors = pair.vectors();
+    port.set_interval(vectors.rx, interval);
+    port.set_interval(vectors.tx, interval);
     let side = RxSide {
         ring: rx,
         interval,
+        tx_interval: interval,
+        tx_size: settings.tx_size,
         traffic: Traffic::default(),
     };
     if let Err(side) = queue.enable(side) {
@@ -385,7 +425,7 @@ pub(super) fn open<'bound>(
     port.netdev.reset_sent(index);
     port.netdev.link_napi(index, queue);
     pair.put_tx(tx);
-    port.unmask_queue(index);
+    port.unmask_queue(vectors);
     // What arrived before the vector was unmasked raised no interrupt.
     queue.schedule();
     Ok(())
@@ -396,7 +436,7 @@ pub(super) fn close(queue: &Queue<'_>) {
     let pair = queue.poller();
     let (port, index) = (&pair.port, pair.index);
     let number = port.pool.queue(index);
-    port.mask_queue(index);
+    port.mask_queue(pair.vectors());
     port.netdev.unlink_napi(index);
     let rx = queue.disable();
     // XDP's frames are not sent by the core, and find no ring from here on.
@@ -409,19 +449,29 @@ pub(super) fn close(queue: &Queue<'_>) {
 }
 
 /// Handler of a queue's vector.
-pub(crate) struct QueueInterrupt<'bound>(Arc<Queue<'bound>>);
+pub(crate) struct QueueInterrupt<'bound> {
+    /// The one of its number.
+    queue: Arc<Queue<'bound>>,
+    /// The one that it may be lent to.
+    borrower: Option<Arc<Queue<'bound>>>,
+}
 
 impl<'bound> QueueInterrupt<'bound> {
-    /// The handler for `queue`.
-    pub(crate) fn new(queue: Arc<Queue<'bound>>) -> Self {
-        Self(queue)
+    /// The handler of `queue`'s vector, which may be lent to `borrower`.
+    pub(crate) fn new(queue: Arc<Queue<'bound>>, borrower: Option<Arc<Queue<'bound>>>) -> Self {
+        Self { queue, borrower }
     }
 }
 
 impl Handler for QueueInterrupt<'_> {
     fn handle(&self) -> IrqReturn {
-        self.0.poller().interrupts.add(1, Relaxed);
-        self.0.schedule();
+        let pair = self.queue.poller();
+        pair.interrupts.add(1, Relaxed);
+        let borrower = self.borrower.as_ref();
+        borrower
+            .filter(|queue| queue.poller().vectors().tx == pair.index)
+            .unwrap_or(&self.queue)
+            .schedule();
         IrqReturn::Handled
     }
 }

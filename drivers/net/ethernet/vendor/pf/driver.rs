@@ -24,7 +24,10 @@ use crate::{
     },
     netdev::{
         frame,
-        interface::Interface,
+        interface::{
+            Interface,
+            LENT, //
+        },
         ops::Netdev,
         queue::{
             QueueInterrupt,
@@ -128,7 +131,10 @@ impl pci::Driver for IgbDriver {
         for index in 0..allocated.queues() {
             let queue = QueuePair::new(port.clone(), index)?;
             queue.set_irq(allocated.irq(index)?);
-            handlers.push(QueueInterrupt::new(queue.clone()), GFP_KERNEL)?;
+            let borrower = index
+                .checked_sub(LENT)
+                .and_then(|index| queues.get(usize::from(index)).cloned());
+            handlers.push(QueueInterrupt::new(queue.clone(), borrower), GFP_KERNEL)?;
             queues.push(queue, GFP_KERNEL)?;
         }
         let interface = Interface::new(port.clone(), queues)?;

@@ -102,13 +102,40 @@ pub(super) fn unmask_other(bar: &Bar0<'_>) {
     bar.write_reg(EIMS::from(bit(irq::OTHER)));
 }
 
+/// The vectors of a pair of queues, each by the queue of the interface that it is named after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairVectors {
+    /// That of what is received.
+    pub(crate) rx: u8,
+    /// That of what was sent, which may be the same.
+    pub(crate) tx: u8,
+}
+
+impl PairVectors {
+    /// The one of queue `index` for both.
+    pub(crate) fn one(index: u8) -> Self {
+        Self {
+            rx: index,
+            tx: index,
+        }
+    }
+
+    /// Whether each direction has one.
+    pub(crate) fn are_two(self) -> bool {
+        self.rx != self.tx
+    }
+
+    fn bits(self) -> u32 {
+        queue_bit(self.rx) | queue_bit(self.tx)
+    }
+}
+
 impl Port<'_> {
-    /// Sends both causes of queue `number`, below 16, to the vector of the interface's queue
-    /// `index`, or to none.
-    pub(crate) fn route_queue(&self, number: u8, index: Option<u8>) -> Result {
-        let entry = index.map_or(0, |index| IVAR_VALID | u32::from(irq::of_queue(index)));
+    /// Sends the causes of queue `number`, below 16, to `vectors`, or to none.
+    pub(crate) fn route_queue(&self, number: u8, vectors: Option<PairVectors>) -> Result {
+        let entry = |index| IVAR_VALID | u32::from(irq::of_queue(index));
         // Receive in the lower byte, transmit in the upper one.
-        let both = entry | entry << 8;
+        let both = vectors.map_or(0, |vectors| entry(vectors.rx) | entry(vectors.tx) << 8);
         let shift = if number < 8 { 0 } else { 16 };
         let at = || IVAR::try_at(usize::from(number % 8)).ok_or(EINVAL);
         let others = self.bar.read(at()?).entries().get() & !(0xffff << shift);
@@ -116,10 +143,10 @@ impl Port<'_> {
         Ok(())
     }
 
-    /// Lets the vectors of the interface's first `queues` queues clear and mask themselves
-    /// when they fire, and of those that are not the VFs' no other. QEMU's model forgets none.
-    pub(crate) fn claim_vectors(&self, queues: u8) {
-        let ours = (0..queues).fold(bit(irq::OTHER), |bits, index| bits | queue_bit(index));
+    /// Lets these vectors clear and mask themselves when they fire, and of those that are not
+    /// the VFs' no other. QEMU's model forgets none.
+    pub(crate) fn claim_vectors(&self, vectors: impl Iterator<Item = PairVectors>) {
+        let ours = vectors.fold(bit(irq::OTHER), |bits, vectors| bits | vectors.bits());
         // The vectors of VF n are the three from 22 - 3n on.
         let first = 25_u32.saturating_sub(3 * u32::from(self.pool.index()));
         let vfs = u32::MAX << first;
@@ -129,7 +156,7 @@ impl Port<'_> {
         self.bar.write_reg(EIAM::from(others | ours));
     }
 
-    /// Sets the least time between two interrupts of queue `index`, in microseconds.
+    /// Sets the least time between two interrupts of queue `index`'s vector, in microseconds.
     pub(crate) fn set_interval(&self, index: u8, usecs: u16) {
         let value = Bounded::<u32, 13>::try_new(u32::from(usecs));
         if let (Some(at), Some(value)) = (EITR::try_at(irq::of_queue(index).into()), value) {
@@ -138,14 +165,14 @@ impl Port<'_> {
         }
     }
 
-    /// Lets queue `index`'s vector fire.
-    pub(crate) fn unmask_queue(&self, index: u8) {
-        self.bar.write_reg(EIMS::from(queue_bit(index)));
+    /// Lets `vectors` fire.
+    pub(crate) fn unmask_queue(&self, vectors: PairVectors) {
+        self.bar.write_reg(EIMS::from(vectors.bits()));
     }
 
-    /// Keeps queue `index`'s vector from firing.
-    pub(crate) fn mask_queue(&self, index: u8) {
-        self.bar.write_reg(EIMC::from(queue_bit(index)));
+    /// Keeps `vectors` from firing.
+    pub(crate) fn mask_queue(&self, vectors: PairVectors) {
+        self.bar.write_reg(EIMC::from(vectors.bits()));
     }
 
     /// Makes queue `index`'s vector fire, once it is not masked.

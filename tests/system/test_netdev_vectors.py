@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Which vectors tell a pair of queues what was received, and what was sent."""
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import two_nics
+from test_netdev import LEFT, RIGHT
+
+# Microseconds between two interrupts of a vector, and milliseconds of waiting that are not by chance.
+LONGEST, CLEARLY = 8191, 2
+# Up to so many pairs have a vector for either direction.
+BORROWERS = 4
+
+
+@pytest.fixture(scope="module")
+def wire():
+    with two_nics(LEFT, RIGHT) as wire:
+        yield wire
+
+
+@contextlib.contextmanager
+def channels(peer, count, queue):
+    """So many pairs of queues, of which one receives all, and the first sends what processor 0 sends."""
+    peer("ethtool", "-L", peer.netdev, "combined", count)
+    for each in range(2, count):
+        peer.send_from((), each)
+    weights = ["1" if each == queue else "0" for each in range(count)]
+    peer("ethtool", "-X", peer.netdev, "weight", *weights)
+    yield
+    peer("ethtool", "-X", peer.netdev, "default")
+    peer("ethtool", "-L", peer.netdev, "combined", 2)
+
+
+def vectors(host):
+    """The interrupt of each of the left NIC's queues, and how often it came."""
+    own = {irq.name for irq in (host.nics[0].path / "msi_irqs").iterdir()}
+    rows = re.findall(r"^ *(\d+): +(\d+) +(\d+) .*igb_rs-queue-(\d)$", Path("/proc/interrupts").read_text(), re.M)
+    return {int(queue): (irq, int(first) + int(second)) for irq, first, second, queue in rows if irq in own}
+
+
+def fired(host, peer, *options):
+    """The queues whose vectors fired for each of some questions, and the mean time of an answer in milliseconds."""
+    before = vectors(host)
+    # From the processor of queue 0.
+    text = peer("taskset", "-c", 0, "ping", "-q", "-n", "-c", 40, "-i", "0.05", *options, RIGHT)
+    mean = float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1))
+    return {queue for queue, (_, count) in vectors(host).items() if count - before[queue][1] >= 40}, mean
+
+
+@pytest.mark.parametrize("queue", [0, 1])
+def test_what_was_sent_has_a_vector_of_its_own(wire, queue):
+    host, left, _ = wire
+    with channels(left, 2, queue):
+        assert fired(host, left)[0] == {queue, BORROWERS}
+
+
+def test_more_pairs_have_one_each(wire):
+    host, left, _ = wire
+    with channels(left, BORROWERS + 1, 0):
+        assert fired(host, left)[0] == {0}
+    with channels(left, BORROWERS + 1, BORROWERS):
+        assert fired(host, left)[0] == {0, BORROWERS}
+
+
+def test_an_answer_does_not_wait_for_what_was_sent(wire):
+    """The end of a question's transmission begins an interval; with one vector for both the answer waits for its end."""
+    host, left, _ = wire
+    left("ethtool", "-C", left.netdev, "rx-usecs", LONGEST)
+    try:
+        with channels(left, BORROWERS + 1, 0):
+            shared = fired(host, left)[1]
+        with channels(left, 1, 0):
+            of_its_own = fired(host, left)[1]
+        print(f"{shared} ms with one vector, {of_its_own} ms with two")
+        assert of_its_own + CLEARLY < shared
+    finally:
+        left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+
+
+def test_vectors_stay_where_users_put_them(wire):
+    """Until they are another queue's."""
+    host, left, _ = wire
+    affinity = Path(f"/proc/irq/{vectors(host)[BORROWERS][0]}/smp_affinity_list")
+    assert affinity.read_text().strip() == "0"
+    affinity.write_text("1")
+    left("ethtool", "-G", left.netdev, "rx", 512)
+    assert affinity.read_text().strip() == "1"
+    with channels(left, BORROWERS + 1, 0):
+        pass
+    assert affinity.read_text().strip() == "0"
