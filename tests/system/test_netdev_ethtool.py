@@ -75,19 +75,39 @@ def test_channels(wire):
 @pytest.mark.parametrize("usecs", [0, 1, 3, 10, 500, 8191])
 def test_moderation(wire, usecs):
     _, left, right = wire
-    left("ethtool", "-C", left.netdev, "rx-usecs", usecs)
-    try:
-        assert shown(left, "-c")["rx-usecs"] == usecs
-        transfer(left, right, 20_000)
-        transfer(right, left, 20_000)
-    finally:
-        left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+    for way, other in (("rx-usecs", "tx-usecs"), ("tx-usecs", "rx-usecs")):
+        left("ethtool", "-C", left.netdev, way, usecs)
+        try:
+            coalescing = shown(left, "-c")
+            assert (coalescing[way], coalescing[other]) == (usecs, 3)
+            transfer(left, right, 20_000)
+            transfer(right, left, 20_000)
+        finally:
+            left("ethtool", "-C", left.netdev, way, 3)
 
 
 def test_moderation_is_refused(wire):
     _, left, _ = wire
     for usecs in (2, 9, 8192):
         refused(left, "-C", left.netdev, "rx-usecs", usecs)
+        refused(left, "-C", left.netdev, "tx-usecs", usecs)
+
+
+def test_moderation_of_shared_vectors(wire):
+    """Of more than four pairs of queues each has one vector. What was set for two comes back with them."""
+    _, left, _ = wire
+    left("ethtool", "-C", left.netdev, "rx-usecs", 20, "tx-usecs", 30)
+    try:
+        left("ethtool", "-L", left.netdev, "combined", 5)
+        assert shown(left, "-c")["tx-usecs"] == 0
+        refused(left, "-C", left.netdev, "tx-usecs", 3)
+        left("ethtool", "-C", left.netdev, "rx-usecs", 40)
+        left("ethtool", "-L", left.netdev, "combined", 2)
+        coalescing = shown(left, "-c")
+        assert (coalescing["rx-usecs"], coalescing["tx-usecs"]) == (40, 30)
+    finally:
+        left("ethtool", "-L", left.netdev, "combined", 2)
+        left("ethtool", "-C", left.netdev, "rx-usecs", 3, "tx-usecs", 3)
 
 
 def test_fixed_interval_limits_interrupts(wire):
@@ -98,7 +118,7 @@ def test_fixed_interval_limits_interrupts(wire):
 
     def interrupts(usecs):
         """How many there were for a vector, and how many there may be with 8191."""
-        left("ethtool", "-C", left.netdev, "rx-usecs", usecs)
+        left("ethtool", "-C", left.netdev, "rx-usecs", usecs, "tx-usecs", usecs)
         before, start = vector_counts(), time.monotonic()
         left("ping", "-q", "-f", "-l", "16", "-c", "2000", "-W", "10", RIGHT, timeout=300)
         may_be = (time.monotonic() - start) / 8191e-6 + 2
@@ -113,7 +133,7 @@ def test_fixed_interval_limits_interrupts(wire):
         assert 0 < seldom <= may_be
         assert interrupts(0)[0] > seldom
     finally:
-        left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+        left("ethtool", "-C", left.netdev, "rx-usecs", 3, "tx-usecs", 3)
 
 
 def link_of(peer):

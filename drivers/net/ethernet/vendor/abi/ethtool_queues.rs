@@ -27,6 +27,15 @@ pub(crate) struct Rings {
     pub(crate) tx: u32,
 }
 
+/// Least times between two interrupts, by `rx-usecs` and `tx-usecs` as users see them.
+#[derive(Clone, Copy)]
+pub(crate) struct Intervals {
+    /// Of what was received.
+    pub(crate) rx: u32,
+    /// Of what was sent; 0 if that has no vectors of its own.
+    pub(crate) tx: u32,
+}
+
 /// Kinds of packets for which the fields that a hash covers can be chosen.
 #[derive(Clone, Copy)]
 pub(crate) enum Flow {
@@ -58,11 +67,11 @@ pub(crate) trait QueueOperations {
     /// [`channels`](Self::channels) answers.
     fn set_channels(&self, count: u8) -> Result;
 
-    /// Least time between two interrupts, as users see it.
-    fn usecs(&self) -> u32;
+    /// Least time between two interrupts.
+    fn intervals(&self) -> Intervals;
 
     /// Changes that time.
-    fn set_usecs(&self, usecs: u32) -> Result;
+    fn set_intervals(&self, intervals: Intervals) -> Result;
 
     /// Entries of the table that a hash chooses a queue from.
     fn table_size(&self) -> u32;
@@ -85,8 +94,8 @@ pub(crate) trait QueueOperations {
 
 /// Adds the operations to a table.
 pub(super) const fn fill<T: Operations>(mut ops: bindings::ethtool_ops) -> bindings::ethtool_ops {
-    // ETHTOOL_COALESCE_RX_USECS.
-    ops.supported_coalesce_params = 1;
+    // ETHTOOL_COALESCE_RX_USECS and ETHTOOL_COALESCE_TX_USECS.
+    ops.supported_coalesce_params = 1 << 0 | 1 << 4;
     ops.get_ringparam = Some(get_ringparam::<T>);
     ops.set_ringparam = Some(set_ringparam::<T>);
     ops.get_channels = Some(get_channels::<T>);
@@ -186,7 +195,9 @@ unsafe extern "C" fn get_coalesce<T: Operations>(
 ) -> c_int {
     // SAFETY: As above.
     let (ops, coalesce) = unsafe { (operations::<T>(dev), &mut *coalesce) };
-    coalesce.rx_coalesce_usecs = ops.usecs();
+    let Intervals { rx, tx } = ops.intervals();
+    coalesce.rx_coalesce_usecs = rx;
+    coalesce.tx_coalesce_usecs = tx;
     0
 }
 
@@ -201,7 +212,11 @@ unsafe extern "C" fn set_coalesce<T: Operations>(
 ) -> c_int {
     // SAFETY: As above.
     let (ops, coalesce) = unsafe { (operations::<T>(dev), &*coalesce) };
-    from_result(|| ops.set_usecs(coalesce.rx_coalesce_usecs).map(|()| 0))
+    let intervals = Intervals {
+        rx: coalesce.rx_coalesce_usecs,
+        tx: coalesce.tx_coalesce_usecs,
+    };
+    from_result(|| ops.set_intervals(intervals).map(|()| 0))
 }
 
 /// # Safety

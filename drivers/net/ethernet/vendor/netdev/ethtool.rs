@@ -5,7 +5,10 @@
 use super::{
     counters,
     loopback,
-    moderation::Moderation,
+    moderation::{
+        BothWays,
+        Moderation, //
+    },
     ops::Netdev,
     queue::Queue,
     rss,
@@ -31,6 +34,7 @@ use crate::{
         },
         ethtool_queues::{
             Flow,
+            Intervals,
             QueueOperations,
             Rings, //
         },
@@ -233,16 +237,32 @@ impl QueueOperations for Netdev<'_> {
         self.interface.change(|settings| settings.queues = count)
     }
 
-    fn usecs(&self) -> u32 {
-        self.interface
-            .with_settings(|settings| settings.moderation.usecs())
+    fn intervals(&self) -> Intervals {
+        let interface = &self.interface;
+        interface.with_settings(|settings| Intervals {
+            rx: settings.moderation.rx.usecs(),
+            tx: if interface.has_tx_vectors(settings) {
+                settings.moderation.tx.usecs()
+            } else {
+                0
+            },
+        })
     }
 
-    fn set_usecs(&self, usecs: u32) -> Result {
-        let moderation = Moderation::from_usecs(usecs).ok_or(EINVAL)?;
-        self.interface
-            .with_settings(|settings| settings.moderation = moderation);
-        for queue in &self.interface.queues {
+    fn set_intervals(&self, intervals: Intervals) -> Result {
+        let rx = Moderation::from_usecs(intervals.rx).ok_or(EINVAL)?;
+        let interface = &self.interface;
+        let moderation = interface.with_settings(|settings| {
+            let tx = match (interface.has_tx_vectors(settings), intervals.tx) {
+                (true, usecs) => Moderation::from_usecs(usecs).ok_or(EINVAL)?,
+                // As with igb.
+                (false, 0) => settings.moderation.tx,
+                (false, _) => return Err(EINVAL),
+            };
+            settings.moderation = BothWays { rx, tx };
+            Ok(settings.moderation)
+        })?;
+        for queue in &interface.queues {
             queue.poller().set_moderation(moderation);
         }
         Ok(())

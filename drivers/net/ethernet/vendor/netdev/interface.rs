@@ -229,12 +229,19 @@ impl<'bound> Interface<'bound> {
         Ok(())
     }
 
-    /// Gives the first `count` queues their vectors. Up to [`LENT`], without VFs, each has one more
-    /// for what it has sent, as with igb: the end of a question's transmission begins no interval
-    /// that the answer has to wait for.
-    fn claim_vectors(&self, count: u8) {
+    /// Whether each pair of queues has one more vector for what it has sent, as with igb, or would if
+    /// the interface were up: the end of a question's transmission begins no interval that the
+    /// answer has to wait for.
+    pub(crate) fn has_tx_vectors(&self, settings: &Settings) -> bool {
+        let count = self.count_queues(settings);
+        let there = usize::from(LENT.saturating_add(count)) <= self.queues.len();
+        // With VFs most vectors are theirs.
+        self.port.pool.index() == 0 && count <= LENT && there
+    }
+
+    /// Gives the first `count` queues, and no other, their vectors, which are two if `may_borrow`.
+    fn claim_vectors(&self, count: u8, may_borrow: bool) {
         let port = &self.port;
-        let may_borrow = port.pool.index() == 0 && count <= LENT;
         let lenders = self.queues.iter().skip(usize::from(LENT));
         for (queue, lender) in self.queues.iter().zip(lenders) {
             let (pair, own) = (queue.poller(), lender.poller().index);
@@ -253,13 +260,14 @@ impl<'bound> Interface<'bound> {
     fn start(&self, state: &mut State) -> Result {
         let port = &self.port;
         let count = self.count_queues(&state.settings);
+        let two = self.has_tx_vectors(&state.settings);
         state.layout = port.layout();
         let layout = state.layout;
         let settings = &mut state.settings;
         settings.rss.fit(count);
         port.netdev.set_queues(count)?;
         port.set_rss(&settings.rss, count)?;
-        self.claim_vectors(count);
+        self.claim_vectors(count, two);
         for queue in self.queues.iter().take(usize::from(count)) {
             if let Err(errno) = queue::open(queue, settings, layout) {
                 self.stop(state);

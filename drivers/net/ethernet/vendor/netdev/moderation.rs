@@ -15,6 +15,23 @@ pub(crate) enum Moderation {
     Conservative,
 }
 
+/// The same for each direction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct BothWays {
+    /// For the vector of what is received, or of all.
+    pub(crate) rx: Moderation,
+    /// For the vector of what was sent, where that has one of its own.
+    pub(crate) tx: Moderation,
+}
+
+impl BothWays {
+    /// What a driver starts with.
+    pub(crate) const DEFAULT: Self = Self {
+        rx: Moderation::DEFAULT,
+        tx: Moderation::DEFAULT,
+    };
+}
+
 /// Least and largest fixed interval in microseconds.
 pub(crate) const MIN_INTERVAL: u32 = 10;
 /// Largest fixed interval in microseconds: what the register holds is more than that of igb.

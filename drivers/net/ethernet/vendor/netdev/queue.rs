@@ -5,6 +5,7 @@
 use super::{
     layout::Layout,
     moderation::{
+        BothWays,
         Moderation,
         Run,
         Traffic, //
@@ -116,8 +117,9 @@ pub(crate) struct QueuePair<'bound> {
     pub(crate) counts: Counts,
     /// How often the vector of its number has fired.
     interrupts: Atomic<u32>,
-    /// How often the vector fires, as users see it.
-    moderation: Atomic<u32>,
+    /// How often its vectors fire, as users see it.
+    rx_usecs: Atomic<u32>,
+    tx_usecs: Atomic<u32>,
 }
 
 /// What only the poll of a pair of queues touches.
@@ -147,7 +149,8 @@ impl<'bound> QueuePair<'bound> {
             tx: SendLocked::new(&port.netdev, index, None),
             counts: Counts::new(),
             interrupts: Atomic::new(0),
-            moderation: Atomic::new(Moderation::DEFAULT.usecs()),
+            rx_usecs: Atomic::new(Moderation::DEFAULT.usecs()),
+            tx_usecs: Atomic::new(Moderation::DEFAULT.usecs()),
         };
         Napi::new(&port.netdev, index, Arc::new(pair, GFP_KERNEL)?)
     }
@@ -210,14 +213,21 @@ impl<'bound> QueuePair<'bound> {
         self.interrupts.load(Relaxed)
     }
 
-    /// How often the vector fires.
-    fn moderation(&self) -> Moderation {
-        Moderation::from_usecs(self.moderation.load(Relaxed)).unwrap_or(Moderation::DEFAULT)
+    /// How often its vectors fire.
+    fn moderation(&self) -> BothWays {
+        let of = |usecs: &Atomic<u32>| {
+            Moderation::from_usecs(usecs.load(Relaxed)).unwrap_or(Moderation::DEFAULT)
+        };
+        BothWays {
+            rx: of(&self.rx_usecs),
+            tx: of(&self.tx_usecs),
+        }
     }
 
-    /// Changes how often the vector fires, from the next poll on.
-    pub(crate) fn set_moderation(&self, moderation: Moderation) {
-        self.moderation.store(moderation.usecs(), Relaxed);
+    /// Changes how often its vectors fire, from the next poll on.
+    pub(crate) fn set_moderation(&self, moderation: BothWays) {
+        self.rx_usecs.store(moderation.rx.usecs(), Relaxed);
+        self.tx_usecs.store(moderation.tx.usecs(), Relaxed);
     }
 
     /// Puts the transmit ring in place.
@@ -352,10 +362,11 @@ impl RxSide<'_> {
         let mut traffic = core::mem::take(&mut self.traffic);
         if vectors.are_two() {
             let sent = core::mem::take(&mut traffic.tx).packets;
-            let interval = moderation.interval_of_sent(self.tx_interval, sent, self.tx_size);
+            let before = self.tx_interval;
+            let interval = moderation.tx.interval_of_sent(before, sent, self.tx_size);
             tell(pair, vectors.tx, interval, &mut self.tx_interval);
         }
-        if let Some(interval) = moderation.interval(&traffic) {
+        if let Some(interval) = moderation.rx.interval(&traffic) {
             tell(pair, vectors.rx, interval, &mut self.interval);
         }
     }
@@ -405,15 +416,18 @@ pub(super) fn open<'bound>(
     let mut rx = RxRing::new(dev, buffers, number, size)?;
     // The rings are freed after the device has let go of them.
     start(pair, number, &tx, &mut rx).inspect_err(|_| halt(port, number))?;
-    pair.set_moderation(settings.moderation);
-    let interval = settings.moderation.first_interval();
-    let vectors = pair.vectors();
+    let (moderation, vectors) = (settings.moderation, pair.vectors());
+    pair.set_moderation(moderation);
+    let interval = moderation.rx.first_interval();
+    let tx_interval = moderation.tx.first_interval();
+    if vectors.are_two() {
+        port.set_interval(vectors.tx, tx_interval);
+    }
     port.set_interval(vectors.rx, interval);
-    port.set_interval(vectors.tx, interval);
     let side = RxSide {
         ring: rx,
         interval,
-        tx_interval: interval,
+        tx_interval,
         tx_size: settings.tx_size,
         traffic: Traffic::default(),
     };

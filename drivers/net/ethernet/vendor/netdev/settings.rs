@@ -3,7 +3,7 @@
 //! What the administrator has set of the queues. Pure.
 
 use super::{
-    moderation::Moderation,
+    moderation::BothWays,
     rss::Rss, //
 };
 use crate::pf::wake::Wake;
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     /// Descriptors of each transmit ring.
     pub(crate) tx_size: u16,
     /// How often each vector interrupts.
-    pub(crate) moderation: Moderation,
+    pub(crate) moderation: BothWays,
     /// Pairs of queues, if there are as many.
     pub(crate) queues: u8,
     /// How receive queues are chosen.
@@ -41,7 +41,7 @@ impl Settings {
         Self {
             rx_size: DEFAULT_RING,
             tx_size: DEFAULT_RING,
-            moderation: Moderation::DEFAULT,
+            moderation: BothWays::DEFAULT,
             queues,
             rss: Rss::new(key, queues),
             wake: Wake::NONE,
