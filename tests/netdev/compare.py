@@ -33,19 +33,15 @@ SECONDS = 2
 
 
 def bulk(number, server, client, *options):
-    """Mb/s that arrive, and CPU seconds for each gigabyte."""
-    before, start = busy_seconds(), time.monotonic()
-    rate = iperf3(server, client, *flow(number), *options, seconds=SECONDS)
-    busy, elapsed = busy_seconds() - before, time.monotonic() - start
-    # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
-    return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
-
-
-def datagrams(number, server, client, size):
-    """Mb/s that arrive in datagrams of so many bytes, the mean over the server's queues: that the client's
-    processor is the one that receives, too, takes a third of it by either driver."""
-    return statistics.mean(bulk(number, server, client, "-u", "-b", "0", "-l", str(size))[0]
-                           for _ in each_queue(server))
+    """Mb/s that arrive, and CPU seconds for each gigabyte: means over the server's queues. That the client's
+    processor is the one that receives, too, takes a third of the rate by either driver."""
+    def once(queue):
+        before, start = busy_seconds(), time.monotonic()
+        rate = iperf3(server, client, *flow(number * os.cpu_count() + queue), *options, seconds=SECONDS)
+        busy, elapsed = busy_seconds() - before, time.monotonic() - start
+        # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
+        return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
+    return map(statistics.mean, zip(*(once(queue) for queue in each_queue(server))))
 
 
 def latency(ours, other):
@@ -65,9 +61,11 @@ def measure(ours, other, n):
     values["tcp sent, Mb/s"], values["CPU of tcp sent, s/GB"] = bulk(next(flows), other, ours)
     values["tcp received, Mb/s"], values["CPU of tcp received, s/GB"] = bulk(next(flows), ours, other)
     for name, server, client in (("sent", other, ours), ("received", ours, other)):
-        values[f"udp {name}, Mb/s"] = datagrams(next(flows), server, client, 1400)
-        # With headers and checksum a frame of 64 bytes.
-        values[f"64-byte frames {name}, 1/s"] = datagrams(next(flows), server, client, 18) * 1e6 / 8 / 18
+        udp = ("-u", "-b", "0", "-l")
+        values[f"udp {name}, Mb/s"], _ = bulk(next(flows), server, client, *udp, "1400")
+        # 18 bytes of payload make a frame of 64.
+        small, _ = bulk(next(flows), server, client, *udp, "18")
+        values[f"64-byte frames {name}, 1/s"] = small * 1e6 / 8 / 18
     ours("ethtool", "-K", ours.netdev, "tso", "off")
     values["tcp sent without TSO, Mb/s"], _ = bulk(next(flows), other, ours)
     ours("ethtool", "-K", ours.netdev, "tso", "on")
