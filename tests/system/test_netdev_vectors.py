@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import two_nics
+from rigtest.net import iperf3
 from test_netdev import LEFT, RIGHT
 
 # Microseconds between two interrupts of a vector, of which the model makes 34 milliseconds, and milliseconds
@@ -83,6 +84,25 @@ def test_an_answer_does_not_wait_for_what_was_sent(wire):
     finally:
         right("ethtool", "-X", right.netdev, "default")
         left("ethtool", "-C", left.netdev, "rx-usecs", 3)
+
+
+def test_who_sends_few_is_seldom_interrupted(wire):
+    """By an interval that follows what is sent, and is not that of the shortest packets then."""
+    host, left, right = wire
+
+    def interrupts(usecs):
+        """For each packet."""
+        left("ethtool", "-C", left.netdev, "tx-usecs", usecs)
+        before, sent = vectors(host), left.link()["stats64"]["tx"]["packets"]
+        # Processor 0 sends, by queue 0.
+        iperf3(right, left, "-A", "0", "-u", "-b", "0", "-l", "18")
+        return (vectors(host)[BORROWERS][1] - before[BORROWERS][1]) / (left.link()["stats64"]["tx"]["packets"] - sent)
+    try:
+        often, seldom = interrupts(49), interrupts(3)
+        print(f"{often:.3f} interrupts a packet by the shortest interval, {seldom:.3f} by one that follows the load")
+        assert 0 < 2 * seldom < often
+    finally:
+        left("ethtool", "-C", left.netdev, "tx-usecs", 3)
 
 
 def test_vectors_stay_where_users_put_them(wire):

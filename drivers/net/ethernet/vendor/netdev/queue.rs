@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A pair of queues, one to send and one to receive, behind one vector.
+//! A pair of queues, one to send and one to receive, behind one poll and a vector or two.
 
 use super::{
     layout::Layout,
