@@ -44,11 +44,11 @@ def vectors(host):
     return {int(queue): (irq, int(first) + int(second)) for irq, first, second, queue in rows if irq in own}
 
 
-def fired(host, peer, *options):
+def fired(host, peer):
     """The queues whose vectors fired for each of some questions, and the mean time of an answer in milliseconds."""
     before = vectors(host)
     # From the processor of queue 0.
-    text = peer("taskset", "-c", 0, "ping", "-q", "-n", "-c", 40, "-i", "0.05", *options, RIGHT)
+    text = peer("taskset", "-c", 0, "ping", "-q", "-n", "-c", 40, "-i", "0.05", RIGHT)
     mean = float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1))
     return {queue for queue, (_, count) in vectors(host).items() if count - before[queue][1] >= 40}, mean
 

@@ -260,14 +260,13 @@ impl<'bound> Interface<'bound> {
     fn start(&self, state: &mut State) -> Result {
         let port = &self.port;
         let count = self.count_queues(&state.settings);
-        let two = self.has_tx_vectors(&state.settings);
         state.layout = port.layout();
         let layout = state.layout;
         let settings = &mut state.settings;
         settings.rss.fit(count);
         port.netdev.set_queues(count)?;
         port.set_rss(&settings.rss, count)?;
-        self.claim_vectors(count, two);
+        self.claim_vectors(count, self.has_tx_vectors(settings));
         for queue in self.queues.iter().take(usize::from(count)) {
             if let Err(errno) = queue::open(queue, settings, layout) {
                 self.stop(state);
