@@ -79,6 +79,8 @@ impl Ring {
 
     /// Hands a descriptor to the NIC, as far as memory goes: it looks at it once
     /// the queue's tail has moved past it.
+    // For each descriptor: a call less.
+    #[inline(always)]
     pub(crate) fn write(&self, index: u16, [first, second]: Words) {
         // SAFETY: `at` answers a place within the allocation. The NIC may read at any
         // time, which volatile accesses allow for.

@@ -73,17 +73,17 @@ netdev_features_t igb_rs_features(const struct net_device *dev)
 	return READ_ONCE(dev->features);
 }
 
-netdev_features_t igb_rs_check_features(struct sk_buff *skb, netdev_features_t features,
-					unsigned int max_mac, unsigned int max_network)
+netdev_features_t igb_rs_features_check(struct sk_buff *skb, struct net_device *dev,
+					netdev_features_t features)
 {
 	netdev_features_t work = NETIF_F_CSUM_MASK | NETIF_F_SCTP_CRC | NETIF_F_GSO_MASK;
 
 	features = vlan_features_check(skb, features);
-	if (skb->encapsulation || skb_network_offset(skb) > max_mac)
+	if (skb->encapsulation || skb_network_offset(skb) > IGB_RS_MAX_MAC_LENGTH)
 		return features & ~work;
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
 	    (skb_checksum_start(skb) < skb_network_header(skb) ||
-	     skb_checksum_start(skb) - skb_network_header(skb) > max_network))
+	     skb_checksum_start(skb) - skb_network_header(skb) > IGB_RS_MAX_IP_LENGTH))
 		return features & ~work;
 	return features;
 }
@@ -101,11 +101,6 @@ void igb_rs_start_queues(struct net_device *dev)
 void igb_rs_stop_queue(struct net_device *dev, u16 queue)
 {
 	netif_stop_subqueue(dev, queue);
-}
-
-bool igb_rs_queue_stopped(const struct net_device *dev, u16 queue)
-{
-	return netif_tx_queue_stopped(netdev_get_tx_queue(dev, queue));
 }
 
 void igb_rs_wake_queue(struct net_device *dev, u16 queue)
@@ -138,10 +133,13 @@ bool igb_rs_sent(struct net_device *dev, u16 queue, unsigned int bytes, bool mor
 	return __netdev_tx_sent_queue(netdev_get_tx_queue(dev, queue), bytes, more);
 }
 
-void igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
+bool igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
 		      unsigned int bytes)
 {
-	netdev_tx_completed_queue(netdev_get_tx_queue(dev, queue), packets, bytes);
+	struct netdev_queue *txq = netdev_get_tx_queue(dev, queue);
+
+	netdev_tx_completed_queue(txq, packets, bytes);
+	return netif_tx_queue_stopped(txq);
 }
 
 void igb_rs_reset_queue(struct net_device *dev, u16 queue)

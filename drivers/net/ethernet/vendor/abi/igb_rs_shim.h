@@ -60,6 +60,12 @@ struct igb_rs_identity {
 	const char *serial;
 };
 
+/* Most bytes of the headers before the network layer's and of that one, if there is to be work for
+ * the device; what abi/netdev.rs compares with netdev/offload.rs.
+ */
+#define IGB_RS_MAX_MAC_LENGTH 127
+#define IGB_RS_MAX_IP_LENGTH 511
+
 /* Rust's transmit; false if the queue has no room. */
 bool igb_rs_xmit(struct sk_buff *skb, const struct igb_rs_packet *packet, struct net_device *dev,
 		 const void *priv, u16 queue, bool more);
@@ -79,19 +85,20 @@ void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
 			 netdev_features_t changeable, netdev_features_t off,
 			 netdev_features_t vlan);
 netdev_features_t igb_rs_features(const struct net_device *dev);
-netdev_features_t igb_rs_check_features(struct sk_buff *skb, netdev_features_t features,
-					unsigned int max_mac, unsigned int max_network);
+/* `ndo_features_check`: all of it is inline functions. */
+netdev_features_t igb_rs_features_check(struct sk_buff *skb, struct net_device *dev,
+					netdev_features_t features);
 bool igb_rs_netif_running(const struct net_device *dev);
 void igb_rs_start_queues(struct net_device *dev);
 void igb_rs_stop_queue(struct net_device *dev, u16 queue);
-bool igb_rs_queue_stopped(const struct net_device *dev, u16 queue);
 void igb_rs_wake_queue(struct net_device *dev, u16 queue);
 void igb_rs_lock_queue(struct net_device *dev, u16 queue);
 bool igb_rs_try_lock_queue(struct net_device *dev, u16 queue);
 void igb_rs_unlock_queue(struct net_device *dev, u16 queue);
 void igb_rs_tx_disable(struct net_device *dev);
 bool igb_rs_sent(struct net_device *dev, u16 queue, unsigned int bytes, bool more);
-void igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
+/* Whether the driver has stopped the queue. */
+bool igb_rs_completed(struct net_device *dev, u16 queue, unsigned int packets,
 		      unsigned int bytes);
 void igb_rs_reset_queue(struct net_device *dev, u16 queue);
 struct netdev_hw_addr *igb_rs_next_address(const struct netdev_hw_addr_list *list,

@@ -289,7 +289,7 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
         ndo_vlan_rx_add_vid: Some(vlan_rx_add_vid::<T>),
         ndo_vlan_rx_kill_vid: Some(vlan_rx_kill_vid::<T>),
         ndo_set_features: Some(set_features::<T>),
-        ndo_features_check: Some(features_check),
+        ndo_features_check: Some(bindings::igb_rs_features_check),
         ndo_tx_timeout: Some(tx_timeout::<T>),
         ndo_bpf: Some(netdev_xdp::bpf::<T>),
         ndo_xdp_xmit: Some(netdev_xdp::xmit::<T>),
@@ -439,18 +439,11 @@ unsafe extern "C" fn set_features<T: Operations>(
     from_result(|| ops.set_features(changed, wanted).map(|()| 0))
 }
 
-/// # Safety
-///
-/// `skb` must be a packet that is about to be sent.
-unsafe extern "C" fn features_check(
-    skb: *mut kernel_bindings::sk_buff,
-    _dev: *mut bindings::net_device,
-    features: u64,
-) -> u64 {
-    let (mac, ip) = (offload::MAX_MAC_LENGTH, offload::MAX_IP_LENGTH);
-    // SAFETY: The core owns the packet.
-    unsafe { bindings::igb_rs_check_features(skb, features, mac, ip) }
-}
+// What `igb_rs_features_check` lets through is what a context descriptor holds.
+const _: () = assert!(
+    bindings::IGB_RS_MAX_MAC_LENGTH == offload::MAX_MAC_LENGTH
+        && bindings::IGB_RS_MAX_IP_LENGTH == offload::MAX_IP_LENGTH
+);
 
 /// # Safety
 ///

@@ -73,12 +73,6 @@ impl NetDevice {
         unsafe { bindings::igb_rs_stop_queue(self.as_raw(), u16::from(queue)) };
     }
 
-    /// Whether the driver has stopped queue `queue`.
-    pub(crate) fn queue_is_stopped(&self, queue: u8) -> bool {
-        // SAFETY: Valid.
-        unsafe { bindings::igb_rs_queue_stopped(self.as_raw(), u16::from(queue)) }
-    }
-
     /// Lets the core send by queue `queue` again.
     pub(crate) fn wake_queue(&self, queue: u8) {
         // SAFETY: Valid.
@@ -101,10 +95,11 @@ impl NetDevice {
         unsafe { bindings::igb_rs_sent(self.as_raw(), u16::from(queue), bytes, more) }
     }
 
-    /// As many packets and bytes have left the NIC. From the poll.
-    pub(crate) fn completed(&self, queue: u8, packets: u32, bytes: u32) {
+    /// As many packets and bytes have left the NIC. From the poll. Answers whether the driver has
+    /// stopped the queue.
+    pub(crate) fn completed(&self, queue: u8, packets: u32, bytes: u32) -> bool {
         // SAFETY: Valid.
-        unsafe { bindings::igb_rs_completed(self.as_raw(), u16::from(queue), packets, bytes) };
+        unsafe { bindings::igb_rs_completed(self.as_raw(), u16::from(queue), packets, bytes) }
     }
 
     /// What was queued for the NIC is gone. While neither `xmit` nor the poll runs.

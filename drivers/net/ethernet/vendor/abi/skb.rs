@@ -221,6 +221,8 @@ pub(crate) trait Pieces {
 }
 
 impl Pieces for SkBuff {
+    // For each piece: a call less.
+    #[inline(always)]
     fn map_head<'bound>(&self, dev: &'bound Device<Bound>) -> Option<Piece<'bound>> {
         // SAFETY: Valid and owned; `dev` is bound.
         let raw = unsafe { bindings::igb_rs_map_head(dma::raw(dev), self.0.as_ptr()) };
@@ -228,6 +230,7 @@ impl Pieces for SkBuff {
         unsafe { Piece::mapped(dev, &raw) }
     }
 
+    #[inline(always)]
     fn map_page<'bound>(&self, dev: &'bound Device<Bound>, index: u16) -> Option<Piece<'bound>> {
         // SAFETY: Valid and owned; `dev` is bound.
         let raw = unsafe { bindings::igb_rs_map_page(dma::raw(dev), self.0.as_ptr(), index) };
@@ -296,10 +299,10 @@ impl Drop for Piece<'_> {
         if !self.owned {
             return;
         }
-        // SAFETY: Mapped by the invariant, in this direction, and unmapped once. What is mapped from
-        // the linear map is unmapped in the same way as what is of a page.
+        // SAFETY: Mapped by the invariant, in this direction, and unmapped once. All that was mapped is
+        // unmapped in the same way, whether from an address or a page.
         unsafe {
-            kernel_bindings::dma_unmap_page_attrs(
+            kernel_bindings::dma_unmap_phys(
                 dma::raw(self.dev),
                 self.address,
                 // CAST: u32 fits usize on 64 bit.

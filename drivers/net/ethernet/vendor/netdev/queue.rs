@@ -294,8 +294,8 @@ impl<'bound> QueuePair<'bound> {
         }
         add(&self.counts.tx_packets, reaped.packets);
         add(&self.counts.tx_bytes, reaped.bytes);
-        netdev.completed(self.index, reaped.packets, reaped.bytes);
-        if netdev.queue_is_stopped(self.index) && ring.has_drained() {
+        let is_stopped = netdev.completed(self.index, reaped.packets, reaped.bytes);
+        if is_stopped && ring.has_drained() {
             netdev.wake_queue(self.index);
             add(&self.counts.tx_restarts, 1);
         }

@@ -297,6 +297,8 @@ impl<'bound> RxRing<'bound> {
     }
 
     /// Makes the next descriptor the device's again, and goes on to the one after it.
+    // For each descriptor: a call less.
+    #[inline(always)]
     fn renew(&mut self) {
         let address = self.buffers.address(self.next);
         self.ring.write(self.next, descriptor::rx_offer(address));
