@@ -30,6 +30,20 @@ impl BothWays {
         rx: Moderation::DEFAULT,
         tx: Moderation::DEFAULT,
     };
+
+    /// Both as users see them, in a word: what was sent in its upper half.
+    pub(crate) fn to_word(self) -> u32 {
+        self.tx.usecs() << 16 | self.rx.usecs()
+    }
+
+    /// What [`to_word`](Self::to_word) has made of it.
+    pub(crate) fn from_word(word: u32) -> Self {
+        let of = |usecs| Moderation::from_usecs(usecs).unwrap_or(Moderation::DEFAULT);
+        Self {
+            rx: of(word & 0xffff),
+            tx: of(word >> 16),
+        }
+    }
 }
 
 /// Least and largest fixed interval in microseconds.
@@ -93,6 +107,16 @@ impl Moderation {
             Self::Dynamic | Self::Conservative => u32::from(before),
         };
         u16::try_from(interval).map_or(LONGEST_OF_SENT, |usecs| usecs.clamp(LEAST, LONGEST_OF_SENT))
+    }
+
+    /// Whether the device is to be told of `interval`, having been `told` another one. Where it follows
+    /// the load an eighth does not matter: a few shorter frames make less of it, and the write
+    /// costs as much as a packet.
+    pub(crate) fn is_news(self, told: u16, interval: u16) -> bool {
+        match self {
+            Self::Fixed(_) => told != interval,
+            Self::Dynamic | Self::Conservative => told.abs_diff(interval) > told / 8,
+        }
     }
 
     /// The interval of a vector that has seen no traffic.
@@ -187,6 +211,22 @@ mod tests {
         assert_eq!(Moderation::from_usecs(3), Some(Moderation::DEFAULT));
     }
 
+    #[test]
+    fn both_ways_fit_a_word() {
+        let each = [0, 1, 3, 10, 8191].map(Moderation::from_usecs);
+        for (rx, tx) in each
+            .iter()
+            .flat_map(|rx| each.iter().map(move |tx| (rx, tx)))
+        {
+            let (Some(rx), Some(tx)) = (*rx, *tx) else {
+                panic!("these are values of igb's");
+            };
+            let both = BothWays { rx, tx };
+            assert_eq!(BothWays::from_word(both.to_word()), both);
+        }
+        assert_eq!(BothWays::from_word(0x0002_0009), BothWays::DEFAULT);
+    }
+
     fn traffic(packets: u32, size: u32) -> Traffic {
         let mut traffic = Traffic::default();
         traffic.rx.add(packets, packets * size);
@@ -273,6 +313,25 @@ mod tests {
     fn a_fixed_interval_is_that_of_what_was_sent_too() {
         for packets in [0, 1, 1000] {
             assert_eq!(Moderation::Fixed(7).interval_of_sent(49, packets, 256), 7);
+        }
+    }
+
+    #[test]
+    fn small_differences_are_told_of_fixed_intervals_only() {
+        for (told, interval) in [(192, 169), (192, 215), (49, 43), (49, 49), (7, 7)] {
+            for moderation in [Moderation::Dynamic, Moderation::Conservative] {
+                assert!(!moderation.is_news(told, interval));
+            }
+            let is_other = told != interval;
+            assert_eq!(
+                Moderation::Fixed(interval).is_news(told, interval),
+                is_other
+            );
+        }
+        for (told, interval) in [(192, 167), (192, 217), (49, 98), (0, 1), (7, 8)] {
+            for moderation in [Moderation::Dynamic, Moderation::Conservative] {
+                assert!(moderation.is_news(told, interval));
+            }
         }
     }
 

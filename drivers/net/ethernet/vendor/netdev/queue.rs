@@ -6,7 +6,6 @@ use super::{
     layout::Layout,
     moderation::{
         BothWays,
-        Moderation,
         Run,
         Traffic, //
     },
@@ -117,14 +116,15 @@ pub(crate) struct QueuePair<'bound> {
     pub(crate) counts: Counts,
     /// How often the vector of its number has fired.
     interrupts: Atomic<u32>,
-    /// How often its vectors fire, as users see it.
-    rx_usecs: Atomic<u32>,
-    tx_usecs: Atomic<u32>,
+    /// How often its vectors fire: [`BothWays`] in a word.
+    moderation: Atomic<u32>,
 }
 
 /// What only the poll of a pair of queues touches.
 pub(crate) struct RxSide<'bound> {
     ring: RxRing<'bound>,
+    /// Its vectors, which are the same while it is open.
+    vectors: PairVectors,
     /// The interval that the device has been told, in microseconds.
     interval: u16,
     /// The same of what was sent, if that has a vector of its own.
@@ -149,8 +149,7 @@ impl<'bound> QueuePair<'bound> {
             tx: SendLocked::new(&port.netdev, index, None),
             counts: Counts::new(),
             interrupts: Atomic::new(0),
-            rx_usecs: Atomic::new(Moderation::DEFAULT.usecs()),
-            tx_usecs: Atomic::new(Moderation::DEFAULT.usecs()),
+            moderation: Atomic::new(BothWays::DEFAULT.to_word()),
         };
         Napi::new(&port.netdev, index, Arc::new(pair, GFP_KERNEL)?)
     }
@@ -213,21 +212,9 @@ impl<'bound> QueuePair<'bound> {
         self.interrupts.load(Relaxed)
     }
 
-    /// How often its vectors fire.
-    fn moderation(&self) -> BothWays {
-        let of = |usecs: &Atomic<u32>| {
-            Moderation::from_usecs(usecs.load(Relaxed)).unwrap_or(Moderation::DEFAULT)
-        };
-        BothWays {
-            rx: of(&self.rx_usecs),
-            tx: of(&self.tx_usecs),
-        }
-    }
-
     /// Changes how often its vectors fire, from the next poll on.
     pub(crate) fn set_moderation(&self, moderation: BothWays) {
-        self.rx_usecs.store(moderation.rx.usecs(), Relaxed);
-        self.tx_usecs.store(moderation.tx.usecs(), Relaxed);
+        self.moderation.store(moderation.to_word(), Relaxed);
     }
 
     /// Puts the transmit ring in place.
@@ -358,24 +345,23 @@ impl<'bound> Poller for Arc<QueuePair<'bound>> {
 impl RxSide<'_> {
     /// Tells the device how often to interrupt, by what was done since it was told last.
     fn moderate(&mut self, pair: &QueuePair<'_>) {
-        let (moderation, vectors) = (pair.moderation(), pair.vectors());
+        let BothWays { rx, tx } = BothWays::from_word(pair.moderation.load(Relaxed));
+        let (vectors, port) = (self.vectors, &pair.port);
         let mut traffic = core::mem::take(&mut self.traffic);
         if vectors.are_two() {
             let sent = core::mem::take(&mut traffic.tx).packets;
-            let before = self.tx_interval;
-            let interval = moderation.tx.interval_of_sent(before, sent, self.tx_size);
-            tell(pair, vectors.tx, interval, &mut self.tx_interval);
+            let interval = tx.interval_of_sent(self.tx_interval, sent, self.tx_size);
+            if tx.is_news(self.tx_interval, interval) {
+                self.tx_interval = interval;
+                port.set_interval(vectors.tx, interval);
+            }
         }
-        if let Some(interval) = moderation.rx.interval(&traffic) {
-            tell(pair, vectors.rx, interval, &mut self.interval);
+        if let Some(interval) = rx.interval(&traffic) {
+            if rx.is_news(self.interval, interval) {
+                self.interval = interval;
+                port.set_interval(vectors.rx, interval);
+            }
         }
-    }
-}
-
-/// Sets the interval of queue `index`'s vector, unless it was `told` so.
-fn tell(pair: &QueuePair<'_>, index: u8, interval: u16, told: &mut u16) {
-    if core::mem::replace(told, interval) != interval {
-        pair.port.set_interval(index, interval);
     }
 }
 
@@ -426,6 +412,7 @@ pub(super) fn open<'bound>(
     port.set_interval(vectors.rx, interval);
     let side = RxSide {
         ring: rx,
+        vectors,
         interval,
         tx_interval,
         tx_size: settings.tx_size,
