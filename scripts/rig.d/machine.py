@@ -151,7 +151,7 @@ def host_command(kernel, kvm, options, console, out_socket, shares):
                 "-netdev", "hubport,hubid=0,id=join,netdev=link"]
     for i in range(options.nics):
         cmd += ["-device", f"pcie-root-port,id=rp{i},slot={i},chassis={i}",
-                "-netdev", f"hubport,hubid=0,id=n{i}",
+                "-netdev", f"hubport,hubid={i % options.wires},id=n{i}",
                 "-device", f"igb,bus=rp{i},netdev=n{i},mac=52:54:00:10:{int(joins):02x}:{i + 1:02x}"]
     cmd += nvme_options(options)
     cmd += ["-device", "virtio-serial-pci",

@@ -46,6 +46,7 @@ def arguments():
     parser.add_argument("mode", choices=("run", "shell"))
     parser.add_argument("--kernel", choices=("stock", "debug"), default="stock")
     parser.add_argument("--nics", type=int, default=1)
+    parser.add_argument("--wires", type=int, default=1)
     parser.add_argument("--nvme", type=int, default=0)
     parser.add_argument("--vfs", type=int, default=0)
     parser.add_argument("--pf", choices=("igb", "igb_rs", "none"), default="igb")

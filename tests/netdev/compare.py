@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""igb_rs beside in-tree igb: the same NIC by either driver in turn, in one rig run.
+"""igb_rs beside in-tree igb: two NICs of one kind that swap their drivers with each round, in one rig run.
 
-    scripts/rig run --nics 2 --timeout 3000 -- python3 -B tests/netdev/compare.py [--rounds N]
+    scripts/rig run --nics 4 --wires 2 --timeout 3000 -- python3 -B tests/netdev/compare.py [--rounds N]
 
-The first NIC is the one that is measured; the second, always driven by igb, is at the
-other end of the wire. Writes build/netdev/compare.json, and fails if a median of igb_rs
-is worse than LEAST of igb's.
+The first two NICs are measured; at the other end of each one's wire is one that igb drives. What is measured of one driver is measured of the other one at once, for in half a
+minute a shared machine may have become slower by a third. Writes build/netdev/compare.json, and
+fails if a median of igb_rs is worse than LEAST of igb's.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -24,53 +25,101 @@ sys.path[:0] = [str(SRC / "tests/system")]
 from conftest import Host
 from rigtest.net import iperf3
 from rigtest.pci import modprobe
-from rigtest.placement import each_queue, flow, placed_peers
+from rigtest.placement import CLIENT, flow, placed_peers, receive_by
 from rigtest.processors import busy_seconds
 
 DRIVERS = ("igb", "igb_rs")
 LEAST = 0.97
 SECONDS = 2
+# Ports of clients in a round: more than it has flows.
+PORTS = 64
 
 
-def bulk(number, server, client, *options):
-    """Mb/s that arrive, and CPU seconds for each gigabyte: means over the server's queues. That the client's
-    processor is the one that receives, too, takes a third of the rate by either driver."""
-    def once(queue):
-        before, start = busy_seconds(), time.monotonic()
-        rate = iperf3(server, client, *flow(number * os.cpu_count() + queue), *options, seconds=SECONDS)
-        busy, elapsed = busy_seconds() - before, time.monotonic() - start
-        # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
-        return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
-    return map(statistics.mean, zip(*(once(queue) for queue in each_queue(server))))
+def bulk(port, server, client, *options):
+    """Mb/s that arrive, and CPU seconds for each gigabyte. `port` is the client's, as of `flow`."""
+    before, start = busy_seconds(), time.monotonic()
+    rate = iperf3(server, client, *flow(port), *options, seconds=SECONDS)
+    busy, elapsed = busy_seconds() - before, time.monotonic() - start
+    # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
+    return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
 
 
-def latency(ours, other):
-    """Microseconds there and back, the mean over the queues that receive at either end and the processors that
-    ask: which of them are one is worth more than the driver."""
-    def average(processor):
-        text = ours("taskset", "-c", processor,
-                    "ping", "-q", "-n", "-c", 300, "-i", "0.002", "-s", "16", other.address)
-        return float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1)) * 1000
-    return statistics.mean(average(processor) for _ in each_queue(ours) for _ in each_queue(other)
-                           for processor in range(os.cpu_count()))
+def ping(asker, answerer, processor):
+    """Microseconds there and back, asked by a processor."""
+    text = asker("taskset", "-c", processor,
+                 "ping", "-q", "-n", "-c", 300, "-i", "0.002", "-s", "16", answerer.address)
+    return float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1)) * 1000
 
 
-def measure(ours, other, n):
-    """Each measurement of round `n` by its name."""
-    values, flows = {}, itertools.count(n * 10)
-    values["tcp sent, Mb/s"], values["CPU of tcp sent, s/GB"] = bulk(next(flows), other, ours)
-    values["tcp received, Mb/s"], values["CPU of tcp received, s/GB"] = bulk(next(flows), ours, other)
-    for name, server, client in (("sent", other, ours), ("received", ours, other)):
-        udp = ("-u", "-b", "0", "-l")
-        values[f"udp {name}, Mb/s"], _ = bulk(next(flows), server, client, *udp, "1400")
-        # 18 bytes of payload make a frame of 64.
-        small, _ = bulk(next(flows), server, client, *udp, "18")
-        values[f"64-byte frames {name}, 1/s"] = small * 1e6 / 8 / 18
-    ours("ethtool", "-K", ours.netdev, "tso", "off")
-    values["tcp sent without TSO, Mb/s"], _ = bulk(next(flows), other, ours)
-    ours("ethtool", "-K", ours.netdev, "tso", "on")
-    values["latency, us"] = latency(ours, other)
-    return values
+class Round:
+    """What is measured of both drivers in turn, of which neither is always the first. Of several cases of
+    one thing, which differ by more than the drivers do, each driver has the mean."""
+
+    def __init__(self, n, ends):
+        """`ends` are driver → the peer that is measured, and the one at its other end."""
+        self.ends, self.values = ends, {driver: {} for driver in ends}
+        self.turn, self.ports = n, itertools.count(n * PORTS)
+
+    def drivers(self):
+        """Each driver once, and its peers."""
+        self.turn += 1
+        pairs = list(self.ends.items())
+        return pairs if self.turn % 2 else reversed(pairs)
+
+    def means(self, cases, case):
+        """Of each driver the means of what `case(near, far, *one)` answers for all `cases`."""
+        found = {driver: [] for driver in self.ends}
+        for one in cases:
+            for driver, ends in self.drivers():
+                found[driver].append(case(*ends, *one))
+        return {driver: [statistics.mean(part) for part in zip(*those)] for driver, those in found.items()}
+
+    def note(self, name, means, part=0):
+        """Keeps a part of `means` by a name."""
+        for driver, parts in means.items():
+            self.values[driver][name] = parts[part]
+
+    def flows(self, sent, *options):
+        """Means of `bulk` from the NICs or to them, over the queues that may receive. That the client's
+        processor is the one that receives, too, takes a third of the rate by either driver."""
+        def case(near, far, queue):
+            server, client = (far, near) if sent else (near, far)
+            receive_by(server, queue)
+            receive_by(client, CLIENT)
+            return bulk(next(self.ports), server, client, *options)
+        return self.means([(queue,) for queue in range(os.cpu_count())], case)
+
+    def latency(self):
+        """Means over the queues that receive at either end and the processors that ask: which of them are
+        one is worth more than the driver."""
+        def case(near, far, here, there, processor):
+            receive_by(near, here)
+            receive_by(far, there)
+            return (ping(near, far, processor),)
+        return self.means(itertools.product(range(os.cpu_count()), repeat=3), case)
+
+    def offload(self, on):
+        """Switches TSO."""
+        for near, _ in self.ends.values():
+            near("ethtool", "-K", near.netdev, "tso", "on" if on else "off")
+
+    def run(self):
+        """Measures all: driver → name → value."""
+        for name, sent in (("sent", True), ("received", False)):
+            tcp = self.flows(sent)
+            self.note(f"tcp {name}, Mb/s", tcp)
+            self.note(f"CPU of tcp {name}, s/GB", tcp, 1)
+            udp = ("-u", "-b", "0", "-l")
+            self.note(f"udp {name}, Mb/s", self.flows(sent, *udp, "1400"))
+            # 18 bytes of payload make a frame of 64.
+            small = self.flows(sent, *udp, "18")
+            self.note(f"64-byte frames {name}, 1/s",
+                      {driver: [rate * 1e6 / 8 / 18, cost] for driver, (rate, cost) in small.items()})
+        self.offload(False)
+        self.note("tcp sent without TSO, Mb/s", self.flows(True))
+        self.offload(True)
+        self.note("latency, us", self.latency())
+        return self.values
 
 
 def is_cost(name):
@@ -92,21 +141,26 @@ def summary(name, samples):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=16)
     options = parser.parse_args()
     host = Host()
     host.clean()
     host.load("mediate", "igb_rs")
     modprobe("igb")
-    nic, far = host.nics
-    far.bind("igb")
+    nears, fars = host.nics[:2], host.nics[2:]
+    for far in fars:
+        far.bind("igb")
     samples = {}
     for n in range(options.rounds):
-        # Neither is always the first.
-        for driver in DRIVERS if n % 2 == 0 else reversed(DRIVERS):
-            nic.bind(driver)
-            with placed_peers(n, nic, far) as (ours, other):
-                for name, value in measure(ours, other, n).items():
+        # What a wire's place is worth goes to either driver in turn.
+        drivers = DRIVERS if n % 2 == 0 else reversed(DRIVERS)
+        with contextlib.ExitStack() as stack:
+            ends = {}
+            for wire, (driver, near, far) in enumerate(zip(drivers, nears, fars), 2 * n):
+                near.bind(driver)
+                ends[driver] = stack.enter_context(placed_peers(wire, near, far))
+            for driver, values in Round(n, ends).run().items():
+                for name, value in values.items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)
     host.clean()

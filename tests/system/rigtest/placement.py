@@ -14,9 +14,13 @@ from .net import peers
 QUEUE = re.compile(r"^ *(\d+):.*-(\d+)$", re.M)
 
 
+# The processors of programs.
+CLIENT, SERVER = 1, 0
+
+
 def flow(number):
     """iperf3's options: client and server stay on a processor each; of TCP the port chooses the queue, too."""
-    return "-A", "1,0", "--cport", str(40000 + number)
+    return "-A", f"{CLIENT},{SERVER}", "--cport", str(40000 + number)
 
 
 def spread(nic, peer):
@@ -32,12 +36,9 @@ def spread(nic, peer):
             Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(int(queue) % cpus))
 
 
-def each_queue(peer):
-    """Has one queue after the other receive all."""
-    for queue in range(os.cpu_count()):
-        peer("ethtool", "-X", peer.netdev, "start", queue, "equal", 1)
-        yield queue
-    peer("ethtool", "-X", peer.netdev, "equal", os.cpu_count())
+def receive_by(peer, queue):
+    """Has one queue receive all."""
+    peer("ethtool", "-X", peer.netdev, "start", queue, "equal", 1)
 
 
 @contextlib.contextmanager
