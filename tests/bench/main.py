@@ -44,7 +44,8 @@ def command(part, rounds, kernel="stock"):
     nics = constant(part, "NICS", 2)
     if nics == 0:
         return runner
-    return ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics),
+    wires = constant(part, "WIRES", 1)
+    return ["scripts/rig", "run", "--kernel", kernel, "--nics", str(nics), "--wires", str(wires),
             "--timeout", str(PATIENCE + ROUND_PATIENCE * rounds), "--log", f"build/bench/{part}.console", "--", *runner]
 
 

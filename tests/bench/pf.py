@@ -1,40 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0
 """The PF's network driver against the kernel's igb: throughput, packet rate, and what
-they cost. The other end, on NIC 1, has igb in both cases."""
+they cost. The other end has igb in both cases."""
+
+import itertools
+import os
 
 import results
 from rigtest import net
-from rigtest.placement import flow, placed_peers
+from rigtest.placement import CLIENT, flow, receive_by
 from rigtest.processors import busy_seconds
+from rigtest.turns import taking_turns
 from sides import fresh_host
 
-NICS = 3
+NICS = 4
+WIRES = 2
 GOAL = 1.0
-SECONDS = 5
-# iperf3 options of each measurement; from the PF to the outside, or with -R to it.
-LOADS = {
-    "TCP out": (), "TCP in": ("-R",),
-    "UDP out, small": ("-u", "-b", "0", "-l", "64"), "UDP in, small": ("-u", "-b", "0", "-l", "64", "-R"),
-}
+SECONDS = 3
+DRIVERS = ("igb_rs", "igb")
+SMALL = ("-u", "-b", "0", "-l", "64")
+# Of each measurement, whether the PF sends, and iperf3's options.
+LOADS = {"TCP out": (True, ()), "TCP in": (False, ()), "UDP out, small": (True, SMALL), "UDP in, small": (False, SMALL)}
 
 
-def measure(driver, host, n):
-    """Of round `n`: load → what the receiving program got: Mbit/s, and microseconds of all processors for
-    each KiB; and packets per second on the wire. All share the processors: a sender that is
-    faster may leave a receiver less."""
-    nic = host.nics[0]
-    nic.bind(driver)
-    found = {}
-    nic.wait_netdev()
-    with placed_peers(n, nic, host.nics[2]) as (inside, outside):
-        for number, (load, options) in enumerate(LOADS.items(), n * len(LOADS)):
-            receiver = inside if "-R" in options else outside
-            packets, busy = receiver.received(), busy_seconds()
-            rate = net.iperf3(outside, inside, *flow(number), *options, seconds=SECONDS)
-            packets, busy = receiver.received() - packets, busy_seconds() - busy
-            found[load] = {"mbit": rate / 1e6, "packets": packets / SECONDS,
-                           "cpu": 1e6 * busy / (rate / 8 * SECONDS / 1024)}
-    nic.bind(None)
+def measure(host, n):
+    """Of round `n`: driver → load → what the receiving program got: Mbit/s, and microseconds of all processors
+    for each KiB; and packets per second on the wire; means over the queues that may receive. All share the
+    processors: a sender that is faster may leave a receiver less."""
+    found, ports = {driver: {} for driver in DRIVERS}, itertools.count(n * len(LOADS) * len(DRIVERS) * os.cpu_count())
+    with taking_turns(host, DRIVERS, n) as turns:
+        for load, (sends, options) in LOADS.items():
+            def case(inside, outside, queue):
+                receiver, sender = (outside, inside) if sends else (inside, outside)
+                receive_by(receiver, queue)
+                receive_by(sender, CLIENT)
+                packets, busy = receiver.received(), busy_seconds()
+                rate = net.iperf3(receiver, sender, *flow(next(ports)), *options, seconds=SECONDS)
+                packets, busy = receiver.received() - packets, busy_seconds() - busy
+                return rate / 1e6, packets / SECONDS, 1e6 * busy / (rate / 8 * SECONDS / 1024)
+            for driver, means in turns.means([(queue,) for queue in range(os.cpu_count())], case).items():
+                found[driver][load] = dict(zip(("mbit", "packets", "cpu"), means))
     return found
 
 
@@ -42,12 +46,12 @@ def run(rounds, say):
     """Both drivers in turn."""
     host = fresh_host()
     host.load("mediate", "igb_rs")
-    found = {"igb_rs": [], "igb": []}
+    found = {driver: [] for driver in DRIVERS}
     for n in range(rounds):
-        for driver, those in found.items():
-            those.append(measure(driver, host, n))
+        for driver, those in measure(host, n).items():
+            found[driver].append(those)
             say(f"round {n + 1} of {rounds}, {driver}: " + ", ".join(
-                f"{load} {one['mbit']:.1f} Mbit/s {one['packets']:.0f}/s" for load, one in those[-1].items()))
+                f"{load} {one['mbit']:.1f} Mbit/s {one['packets']:.0f}/s" for load, one in those.items()))
     host.clean()
     return result(found)
 

@@ -3,13 +3,11 @@
 
     scripts/rig run --nics 4 --wires 2 --timeout 3000 -- python3 -B tests/netdev/compare.py [--rounds N]
 
-The first two NICs are measured; at the other end of each one's wire is one that igb drives. What is measured of one driver is measured of the other one at once, for in half a
-minute a shared machine may have become slower by a third. Writes build/netdev/compare.json, and
-fails if a median of igb_rs is worse than LEAST of igb's.
+The first two NICs are measured (rigtest/turns.py); at the other end of each one's wire is one that igb
+drives. Writes build/netdev/compare.json, and fails if a median of igb_rs is worse than LEAST of igb's.
 """
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -25,8 +23,9 @@ sys.path[:0] = [str(SRC / "tests/system")]
 from conftest import Host
 from rigtest.net import iperf3
 from rigtest.pci import modprobe
-from rigtest.placement import CLIENT, flow, placed_peers, receive_by
+from rigtest.placement import CLIENT, flow, receive_by
 from rigtest.processors import busy_seconds
+from rigtest.turns import taking_turns
 
 DRIVERS = ("igb", "igb_rs")
 LEAST = 0.97
@@ -52,27 +51,11 @@ def ping(asker, answerer, processor):
 
 
 class Round:
-    """What is measured of both drivers in turn, of which neither is always the first. Of several cases of
-    one thing, which differ by more than the drivers do, each driver has the mean."""
+    """What is measured of both drivers in turn."""
 
-    def __init__(self, n, ends):
-        """`ends` are driver → the peer that is measured, and the one at its other end."""
-        self.ends, self.values = ends, {driver: {} for driver in ends}
-        self.turn, self.ports = n, itertools.count(n * PORTS)
-
-    def drivers(self):
-        """Each driver once, and its peers."""
-        self.turn += 1
-        pairs = list(self.ends.items())
-        return pairs if self.turn % 2 else reversed(pairs)
-
-    def means(self, cases, case):
-        """Of each driver the means of what `case(near, far, *one)` answers for all `cases`."""
-        found = {driver: [] for driver in self.ends}
-        for one in cases:
-            for driver, ends in self.drivers():
-                found[driver].append(case(*ends, *one))
-        return {driver: [statistics.mean(part) for part in zip(*those)] for driver, those in found.items()}
+    def __init__(self, n, turns):
+        self.turns, self.values = turns, {driver: {} for driver in turns.ends}
+        self.ports = itertools.count(n * PORTS)
 
     def note(self, name, means, part=0):
         """Keeps a part of `means` by a name."""
@@ -87,7 +70,7 @@ class Round:
             receive_by(server, queue)
             receive_by(client, CLIENT)
             return bulk(next(self.ports), server, client, *options)
-        return self.means([(queue,) for queue in range(os.cpu_count())], case)
+        return self.turns.means([(queue,) for queue in range(os.cpu_count())], case)
 
     def latency(self):
         """Means over the queues that receive at either end and the processors that ask: which of them are
@@ -96,11 +79,11 @@ class Round:
             receive_by(near, here)
             receive_by(far, there)
             return (ping(near, far, processor),)
-        return self.means(itertools.product(range(os.cpu_count()), repeat=3), case)
+        return self.turns.means(itertools.product(range(os.cpu_count()), repeat=3), case)
 
     def offload(self, on):
         """Switches TSO."""
-        for near, _ in self.ends.values():
+        for near, _ in self.turns.ends.values():
             near("ethtool", "-K", near.netdev, "tso", "on" if on else "off")
 
     def run(self):
@@ -147,19 +130,10 @@ def main():
     host.clean()
     host.load("mediate", "igb_rs")
     modprobe("igb")
-    nears, fars = host.nics[:2], host.nics[2:]
-    for far in fars:
-        far.bind("igb")
     samples = {}
     for n in range(options.rounds):
-        # What a wire's place is worth goes to either driver in turn.
-        drivers = DRIVERS if n % 2 == 0 else reversed(DRIVERS)
-        with contextlib.ExitStack() as stack:
-            ends = {}
-            for wire, (driver, near, far) in enumerate(zip(drivers, nears, fars), 2 * n):
-                near.bind(driver)
-                ends[driver] = stack.enter_context(placed_peers(wire, near, far))
-            for driver, values in Round(n, ends).run().items():
+        with taking_turns(host, DRIVERS, n) as turns:
+            for driver, values in Round(n, turns).run().items():
                 for name, value in values.items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)

@@ -11,6 +11,7 @@ import pytest
 from conftest import two_nics
 from rigtest.frames import BROADCAST, SECONDS, octets, packet_socket, send
 from rigtest.net import transfer
+from rigtest.vectors import queue_vectors
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 
@@ -114,20 +115,17 @@ def test_fixed_interval_limits_interrupts(wire):
     """Between two interrupts of a vector passes the longest interval, however many packets
     are under way; without one there are more."""
     host, left, _ = wire
-    own = {f"{irq.name}:" for irq in (host.nics[0].path / "msi_irqs").iterdir()}
 
     def interrupts(usecs):
         """How many there were for a vector, and how many there may be with 8191."""
         left("ethtool", "-C", left.netdev, "rx-usecs", usecs, "tx-usecs", usecs)
-        before, start = vector_counts(), time.monotonic()
+        before, start = counts(), time.monotonic()
         left("ping", "-q", "-f", "-l", "16", "-c", "2000", "-W", "10", RIGHT, timeout=300)
         may_be = (time.monotonic() - start) / 8191e-6 + 2
-        return max(now - then for now, then in zip(vector_counts(), before, strict=True)), may_be
+        return max(now - then for now, then in zip(counts(), before, strict=True)), may_be
 
-    def vector_counts():
-        text = Path("/proc/interrupts").read_text()
-        rows = (line.split() for line in text.splitlines() if "igb_rs-queue" in line)
-        return [sum(int(word) for word in row[1:3]) for row in rows if row[0] in own]
+    def counts():
+        return [count for _, _, count in queue_vectors(host.nics[0])]
     try:
         seldom, may_be = interrupts(8191)
         assert 0 < seldom <= may_be

@@ -30,7 +30,7 @@ def test_what_the_core_has_waits(wire):
     """A full ring is resized; its poll may wake the core's queue at the last moment."""
     _, left, right = wire
     before = left.link()["stats64"]["tx"]
-    with iperf3_server(right), running(left.popen("iperf3", "-u", "-b", "0", "-l", "600", "-c", RIGHT, "-t", "120")):
+    with iperf3_server(right), running(left.popen("iperf3", "-u", "-b", "0", "-l", "600", "-c", RIGHT, "-t", "900")):
         for size in (80, 88) * 20:
             wait_traffic(right, right.received())
             left("ethtool", "-G", left.netdev, "tx", size)

@@ -135,6 +135,12 @@ def test_a_part_may_run_on_several_kernels():
     assert words[words.index("--kernel") + 1] == "debug"
 
 
+def test_a_part_may_ask_for_wires():
+    for name, nics, wires in (("pf", "4", "2"), ("tracking", "1", "1")):
+        words = main.command(name, 5)
+        assert words[words.index("--nics") + 1] == nics and words[words.index("--wires") + 1] == wires
+
+
 def test_what_a_part_tells_in_several_rigs_is_joined():
     first = part(goal=0.2, curves={"log": [(1, 2)]}, also=[part() | {"what": "more"}])
     second = part(other=None, what="scope", curves={"scope": [(1, 3)]}, also=[part() | {"what": "and more"}])

@@ -5,14 +5,10 @@ two by any driver."""
 
 import contextlib
 import os
-import re
 from pathlib import Path
 
 from .net import peers
-
-# A vector of a queue, by igb's name and by ours.
-QUEUE = re.compile(r"^ *(\d+):.*-(\d+)$", re.M)
-
+from .vectors import queue_vectors
 
 # The processors of programs.
 CLIENT, SERVER = 1, 0
@@ -30,10 +26,8 @@ def spread(nic, peer):
     peer("ethtool", "-X", peer.netdev, "equal", cpus)
     for cpu in range(cpus):
         peer.send_from((cpu,), cpu)
-    own = {irq.name for irq in (nic.path / "msi_irqs").iterdir()}
-    for irq, queue in QUEUE.findall(Path("/proc/interrupts").read_text()):
-        if irq in own:
-            Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(int(queue) % cpus))
+    for irq, queue, _ in queue_vectors(nic):
+        Path(f"/proc/irq/{irq}/smp_affinity_list").write_text(str(queue % cpus))
 
 
 def receive_by(peer, queue):
