@@ -5,6 +5,7 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/netdevice.h>
+#include <linux/skbuff.h>
 #include <linux/types.h>
 
 struct bpf_prog;
@@ -50,6 +51,19 @@ static inline struct igb_rs_piece igb_rs_mapped(struct device *dev, dma_addr_t a
 	if (dma_mapping_error(dev, addr))
 		return (struct igb_rs_piece) {};
 	return (struct igb_rs_piece) { addr, len };
+}
+
+static inline struct igb_rs_piece igb_rs_map_phys(struct device *dev, phys_addr_t phys,
+						  unsigned int len)
+{
+	return igb_rs_mapped(dev, dma_map_phys(dev, phys, len, DMA_TO_DEVICE, 0), len);
+}
+
+/* Of pages: what is not (net_iov) is for devices with `netmem_tx` only. */
+static inline struct igb_rs_piece igb_rs_map_frag(struct device *dev, const skb_frag_t *frag)
+{
+	return igb_rs_map_phys(dev, page_to_phys(skb_frag_page(frag)) + skb_frag_off(frag),
+			       skb_frag_size(frag));
 }
 
 /* What `devlink` shows of a device; what is not known is NULL. */

@@ -130,26 +130,17 @@ u8 *igb_rs_own_head(struct sk_buff *skb, unsigned int len)
 
 struct igb_rs_piece igb_rs_map_head(struct device *dev, const struct sk_buff *skb)
 {
-	const unsigned int len = skb_headlen(skb);
 	/* A head is never vmalloc()'s, which is all that dma_map_single() would look at. */
-	const phys_addr_t phys = virt_to_phys(skb->data);
-
-	return igb_rs_mapped(dev, dma_map_phys(dev, phys, len, DMA_TO_DEVICE, 0), len);
+	return igb_rs_map_phys(dev, virt_to_phys(skb->data), skb_headlen(skb));
 }
 
 struct igb_rs_piece igb_rs_map_page(struct device *dev, const struct sk_buff *skb, u16 index)
 {
 	const struct skb_shared_info *shared = skb_shinfo(skb);
-	const skb_frag_t *frag = &shared->frags[index];
-	unsigned int len;
-	phys_addr_t phys;
 
 	if (index >= shared->nr_frags)
 		return (struct igb_rs_piece) {};
-	len = skb_frag_size(frag);
-	/* What is not in pages (net_iov) is for devices with `netmem_tx` only. */
-	phys = page_to_phys(skb_frag_page(frag)) + skb_frag_off(frag);
-	return igb_rs_mapped(dev, dma_map_phys(dev, phys, len, DMA_TO_DEVICE, 0), len);
+	return igb_rs_map_frag(dev, &shared->frags[index]);
 }
 
 struct page_pool *igb_rs_pool_create(struct device *dev, struct net_device *netdev,

@@ -78,7 +78,7 @@ struct igb_rs_piece igb_rs_map_frame_page(struct device *dev, const struct xdp_f
 
 	if (index >= igb_rs_frame_pages(frame))
 		return (struct igb_rs_piece) {};
-	return igb_rs_mapped(dev, skb_frag_dma_map(dev, frag), skb_frag_size(frag));
+	return igb_rs_map_frag(dev, frag);
 }
 
 dma_addr_t igb_rs_mapped_frame(struct device *dev, const struct xdp_frame *frame)
