@@ -6,6 +6,7 @@ use super::{
     layout::Layout,
     moderation::{
         BothWays,
+        Moderation,
         Run,
         Traffic, //
     },
@@ -351,17 +352,19 @@ impl RxSide<'_> {
         if vectors.are_two() {
             let sent = core::mem::take(&mut traffic.tx).packets;
             let interval = tx.interval_of_sent(self.tx_interval, sent, self.tx_size);
-            if tx.is_news(self.tx_interval, interval) {
-                self.tx_interval = interval;
-                port.set_interval(vectors.tx, interval);
-            }
+            tell(port, tx, vectors.tx, interval, &mut self.tx_interval);
         }
         if let Some(interval) = rx.interval(&traffic) {
-            if rx.is_news(self.interval, interval) {
-                self.interval = interval;
-                port.set_interval(vectors.rx, interval);
-            }
+            tell(port, rx, vectors.rx, interval, &mut self.interval);
         }
+    }
+}
+
+/// Sets the interval of queue `index`'s vector, unless it was `told` one that is as good by `moderation`.
+fn tell(port: &Port<'_>, moderation: Moderation, index: u8, interval: u16, told: &mut u16) {
+    if moderation.is_news(*told, interval) {
+        *told = interval;
+        port.set_interval(index, interval);
     }
 }
 
