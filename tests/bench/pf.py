@@ -2,12 +2,7 @@
 """The PF's network driver against the kernel's igb: throughput, packet rate, and what
 they cost. The other end has igb in both cases."""
 
-import itertools
-import os
-
 import results
-from rigtest import net
-from rigtest.placement import CLIENT, flow, receive_by
 from rigtest.processors import busy_seconds
 from rigtest.turns import taking_turns
 from sides import fresh_host
@@ -26,18 +21,15 @@ def measure(host, n):
     """Of round `n`: driver → load → what the receiving program got: Mbit/s, and microseconds of all processors
     for each KiB; and packets per second on the wire; means over the queues that may receive. All share the
     processors: a sender that is faster may leave a receiver less."""
-    found, ports = {driver: {} for driver in DRIVERS}, itertools.count(n * len(LOADS) * len(DRIVERS) * os.cpu_count())
+    found = {driver: {} for driver in DRIVERS}
     with taking_turns(host, DRIVERS, n) as turns:
         for load, (sends, options) in LOADS.items():
-            def case(inside, outside, queue):
-                receiver, sender = (outside, inside) if sends else (inside, outside)
-                receive_by(receiver, queue)
-                receive_by(sender, CLIENT)
+            def bulk(receiver, run, options=options):
                 packets, busy = receiver.received(), busy_seconds()
-                rate = net.iperf3(receiver, sender, *flow(next(ports)), *options, seconds=SECONDS)
+                rate = run(*options, seconds=SECONDS)
                 packets, busy = receiver.received() - packets, busy_seconds() - busy
                 return rate / 1e6, packets / SECONDS, 1e6 * busy / (rate / 8 * SECONDS / 1024)
-            for driver, means in turns.means([(queue,) for queue in range(os.cpu_count())], case).items():
+            for driver, means in turns.flows(sends, bulk).items():
                 found[driver][load] = dict(zip(("mbit", "packets", "cpu"), means))
     return found
 

@@ -21,23 +21,20 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SRC / "tests/system")]
 
 from conftest import Host
-from rigtest.net import iperf3
 from rigtest.pci import modprobe
-from rigtest.placement import CLIENT, flow, receive_by
+from rigtest.placement import receive_by
 from rigtest.processors import busy_seconds
 from rigtest.turns import taking_turns
 
 DRIVERS = ("igb", "igb_rs")
 LEAST = 0.97
 SECONDS = 2
-# Ports of clients in a round: more than it has flows.
-PORTS = 64
 
 
-def bulk(port, server, client, *options):
-    """Mb/s that arrive, and CPU seconds for each gigabyte. `port` is the client's, as of `flow`."""
+def bulk(run, *options):
+    """Mb/s that arrive, and CPU seconds for each gigabyte."""
     before, start = busy_seconds(), time.monotonic()
-    rate = iperf3(server, client, *flow(port), *options, seconds=SECONDS)
+    rate = run(*options, seconds=SECONDS)
     busy, elapsed = busy_seconds() - before, time.monotonic() - start
     # What was sent beside the measured time, the start of iperf3 above all, is the same for both.
     return rate / 1e6, busy / (rate / 8 * min(elapsed, SECONDS) / 1e9)
@@ -53,24 +50,17 @@ def ping(asker, answerer, processor):
 class Round:
     """What is measured of both drivers in turn."""
 
-    def __init__(self, n, turns):
+    def __init__(self, turns):
         self.turns, self.values = turns, {driver: {} for driver in turns.ends}
-        self.ports = itertools.count(n * PORTS)
 
-    def note(self, name, means, part=0):
-        """Keeps a part of `means` by a name."""
+    def note(self, name, means, part=0, factor=1):
+        """Keeps a part of `means` by a name, in another unit."""
         for driver, parts in means.items():
-            self.values[driver][name] = parts[part]
+            self.values[driver][name] = parts[part] * factor
 
     def flows(self, sent, *options):
-        """Means of `bulk` from the NICs or to them, over the queues that may receive. That the client's
-        processor is the one that receives, too, takes a third of the rate by either driver."""
-        def case(near, far, queue):
-            server, client = (far, near) if sent else (near, far)
-            receive_by(server, queue)
-            receive_by(client, CLIENT)
-            return bulk(next(self.ports), server, client, *options)
-        return self.turns.means([(queue,) for queue in range(os.cpu_count())], case)
+        """`bulk` from the NICs or to them."""
+        return self.turns.flows(sent, lambda _, run: bulk(run, *options))
 
     def latency(self):
         """Means over the queues that receive at either end and the processors that ask: which of them are
@@ -95,9 +85,7 @@ class Round:
             udp = ("-u", "-b", "0", "-l")
             self.note(f"udp {name}, Mb/s", self.flows(sent, *udp, "1400"))
             # 18 bytes of payload make a frame of 64.
-            small = self.flows(sent, *udp, "18")
-            self.note(f"64-byte frames {name}, 1/s",
-                      {driver: [rate * 1e6 / 8 / 18, cost] for driver, (rate, cost) in small.items()})
+            self.note(f"64-byte frames {name}, 1/s", self.flows(sent, *udp, "18"), factor=1e6 / 8 / 18)
         self.offload(False)
         self.note("tcp sent without TSO, Mb/s", self.flows(True))
         self.offload(True)
@@ -133,7 +121,7 @@ def main():
     samples = {}
     for n in range(options.rounds):
         with taking_turns(host, DRIVERS, n) as turns:
-            for driver, values in Round(n, turns).run().items():
+            for driver, values in Round(turns).run().items():
                 for name, value in values.items():
                     samples.setdefault(name, {each: [] for each in DRIVERS})[driver].append(value)
         print(f"round {n + 1} of {options.rounds}", flush=True)
