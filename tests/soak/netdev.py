@@ -2,6 +2,7 @@
 """Rings resized, queues added and taken away, MTU changed and offloads toggled under traffic."""
 
 import contextlib
+import tempfile
 
 from rigtest.net import IPERF_PORT, listens, peers, running
 from rigtest.pci import wait_for
@@ -30,18 +31,27 @@ class Traffic:
                 nic.bind(None)
                 nic.bind("igb_rs")
             pairs = ((host.nics[0].netdev, LEFT), (host.nics[1].netdev, RIGHT))
-            self.left, right = stack.enter_context(peers(*pairs, mtu=max(MTUS)))
+            self.left, self.right = stack.enter_context(peers(*pairs, mtu=max(MTUS)))
             assert self.left.reaches(RIGHT, count=1)
-            stack.enter_context(running(right.popen("iperf3", "-s", "-B", RIGHT)))
-            wait_for(lambda: listens(right, IPERF_PORT), 60, "iperf3 listens")
+            self.words = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2)]
+            stack.enter_context(running(self.right.popen(
+                "iperf3", "-s", "-B", RIGHT, "--forceflush", output=self.words[0])))
+            wait_for(lambda: listens(self.right, IPERF_PORT), 60, "iperf3 listens")
             bitrate = BITRATES[n // TOGETHER % len(BITRATES)]
             self.client = stack.enter_context(running(self.left.popen(
-                "iperf3", "-c", RIGHT, "-t", "86400", "--bidir", "-b", bitrate, "--connect-timeout", "20000")))
+                "iperf3", "-c", RIGHT, "-t", "86400", "--bidir", "-b", bitrate, "--connect-timeout", "20000",
+                "--forceflush", output=self.words[1])))
             self.flows("at first")
             self.close = stack.pop_all().close
 
+    def last_words(self, lines=40):
+        """Of server and client."""
+        for words in self.words:
+            words.seek(0)
+        return "".join(line for words in self.words for line in words.readlines()[-lines:])
+
     def flows(self, when, packets=20):
-        assert self.client.poll() is None, f"the traffic has ended: {when}"
+        assert self.client.poll() is None, f"the traffic has ended: {when}: {self.client.returncode}\n{self.last_words()}"
         wait_for(lambda received=self.left.received(): self.left.received() > received + packets, SECONDS,
                  f"traffic {when}")
 
@@ -62,7 +72,9 @@ def change(traffic, n):
     size, other = RINGS[n % len(RINGS)], RINGS[(n + 2) % len(RINGS)]
     peer("ethtool", "-G", device, "rx", size, "tx", other)
     peer("ethtool", "-L", device, "combined", 1 + n % MOST_QUEUES)
-    peer.ip("link", "set", device, "mtu", MTUS[n % len(MTUS)])
+    # What is longer than its receiver's is lost, and TCP is not told of it.
+    for end in (traffic.right, peer):
+        end.ip("link", "set", end.netdev, "mtu", MTUS[n % len(MTUS)])
     offload = OFFLOADS[n % len(OFFLOADS)]
     peer("ethtool", "-K", device, offload, "off")
     traffic.flows(f"without {offload}")

@@ -59,10 +59,10 @@ class Peer:
         with self.inside():
             return run(*words, **options)
 
-    def popen(self, *words):
-        """A command that runs beside the test; a context manager."""
+    def popen(self, *words, output=subprocess.DEVNULL):
+        """A command that runs beside the test; a context manager. `output`: the file of all that it says."""
         with self.inside():
-            return subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return subprocess.Popen([str(w) for w in words], stdout=output, stderr=output)
 
     def ip(self, *words, **options):
         return run("ip", "-n", self.name, *words, **options)
