@@ -278,7 +278,7 @@ def test_time_stamps(wire):
 
 
 # Of RCTL, a word of the register dump: bad packets are stored, and pause frames passed on.
-RCTL_WORD, RCTL_DAMAGED = 19, 1 << 2 | 1 << 23
+RCTL_WORD, RCTL_DAMAGED = 25, 1 << 2 | 1 << 23
 
 
 def test_damaged_frames(wire):
@@ -286,9 +286,7 @@ def test_damaged_frames(wire):
     _, left, right = wire
 
     def is_on():
-        text = left("ethtool", "-d", left.netdev, "hex", "on")
-        dump = bytes.fromhex("".join(re.findall(r"^0x[0-9a-f]+:\s+((?:[0-9a-f]{2} ?)+)", text, re.M)).replace(" ", ""))
-        return int.from_bytes(dump[4 * RCTL_WORD:][:4], "little") & RCTL_DAMAGED == RCTL_DAMAGED
+        return left.registers()[RCTL_WORD] & RCTL_DAMAGED == RCTL_DAMAGED
     assert not is_on()
     left("ethtool", "-K", left.netdev, "rx-all", "on")
     try:
@@ -304,8 +302,7 @@ def test_damaged_frames(wire):
 
 def test_registers(wire):
     _, left, _ = wire
-    text = left("ethtool", "-d", left.netdev, "hex", "on")
-    assert len(re.findall(r"\b[0-9a-f]{2}\b", text)) >= 240
+    assert len(left.registers()) == 66
 
 
 def test_self_test(wire):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -83,6 +84,12 @@ class Peer:
         """What `ethtool -S` says."""
         found = re.findall(r"^ +(\w+): (\d+)$", self("ethtool", "-S", self.netdev), re.M)
         return {name: int(value) for name, value in found}
+
+    def registers(self):
+        """The words of `ethtool -d`, as igb_rs has them (pf/diagnose.rs)."""
+        text = self("ethtool", "-d", self.netdev, "hex", "on")
+        dump = bytes.fromhex("".join(re.findall(r"^0x[0-9a-f]+:\s+((?:[0-9a-f]{2} ?)+)", text, re.M)))
+        return [word for word, in struct.iter_unpack("<I", dump)]
 
     def send_from(self, processors, queue):
         """Has `queue` send for these processors (XPS), and for no other. Processors without a queue go by the hash."""

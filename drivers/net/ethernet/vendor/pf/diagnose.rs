@@ -33,15 +33,16 @@ use kernel::{
 };
 
 /// Version of the dump: of [`DUMPED`].
-pub(crate) const DUMP_VERSION: u32 = 1;
+pub(crate) const DUMP_VERSION: u32 = 2;
 
 /// Registers of the dump, by their offsets, in its order. None of them changes by being read.
-pub(crate) const DUMPED: [usize; 60] = [
+pub(crate) const DUMPED: [usize; 66] = [
     // CTRL, STATUS, CTRL_EXT, EECD, MDIC, LEDCTL.
     0x0000, 0x0008, 0x0018, 0x0010, 0x0020, 0x0e00, //
-    // GPIE, EIMS, EIAC, EIAM, IMS, IVAR0 to 3, IVAR_MISC, EITR0 to 2.
-    0x1514, 0x1524, 0x152c, 0x1530, 0x00d0, 0x1700, 0x1704, 0x1708, 0x170c, 0x1740, 0x1680, 0x1684,
-    0x1688, //
+    // GPIE, EIMS, EIAC, EIAM, IMS, IVAR0 to 3, IVAR_MISC.
+    0x1514, 0x1524, 0x152c, 0x1530, 0x00d0, 0x1700, 0x1704, 0x1708, 0x170c, 0x1740, //
+    // EITR0 to 8.
+    0x1680, 0x1684, 0x1688, 0x168c, 0x1690, 0x1694, 0x1698, 0x169c, 0x16a0, //
     // RCTL, RLPML, RXCSUM, MRQC, VT_CTL, RETA0, RAL0, RAH0.
     0x0100, 0x5004, 0x5000, 0x5818, 0x581c, 0x5c00, 0x5400, 0x5404, //
     // TCTL, DTXCTL, DTXSWC, VFRE, VFTE.
