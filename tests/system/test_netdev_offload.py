@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the PF's device does for the stack: segmentation, checksums, VLAN tags, hashes, queues."""
 
+import contextlib
 import os
 import re
 import socket
@@ -11,7 +12,7 @@ import pytest
 from conftest import two_nics
 from rigtest.frames import settles
 from rigtest.net import transfer
-from rigtest.pci import wait_for
+from rigtest.pci import modprobe, wait_for
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
 
@@ -65,6 +66,28 @@ def test_without(wire, offload):
         for each in ("tx", "rx", "sg", "gso", "gro", "tso", offload):
             switch(left, each, True)
     transfer(left, right)
+
+
+@contextlib.contextmanager
+def tunnel(near, far, address):
+    """One of VXLAN from a peer to another one's address, with an address in it."""
+    near.batch(f"link add vx0 type vxlan id 5 dstport 4789 local {near.address} remote {far.address} dev {near.netdev}",
+               f"addr add {address}/24 dev vx0", "link set vx0 up")
+    try:
+        yield
+    finally:
+        near.ip("link", "del", "vx0")
+
+
+def test_tunnels(wire):
+    """The device knows no headers in others: what it does for packets is not asked of it there."""
+    _, left, right = wire
+    modprobe("vxlan")
+    inner = "203.0.113.1", "203.0.113.2"
+    with tunnel(left, right, inner[0]), tunnel(right, left, inner[1]):
+        assert left.reaches(inner[1])
+        transfer(left, right, address=inner[1])
+        transfer(right, left, address=inner[0])
 
 
 @pytest.mark.parametrize("length", [0, 1, 17, 18, 19, 1471, 1472])

@@ -201,11 +201,11 @@ def iperf3(server, client, *options, seconds=2):
                                   *options, timeout=seconds + 100))
 
 
-def transfer(sender, receiver, size=300_000):
-    """Sends random bytes by TCP, and compares."""
+def transfer(sender, receiver, size=300_000, address=None):
+    """Sends random bytes by TCP, to another address of the receiver's if one is given, and compares."""
     data = os.urandom(size)
     with receiver.inside():
-        server = socket.create_server((receiver.address, 0))
+        server = socket.create_server((address or receiver.address, 0))
     with sender.inside():
         client = socket.socket()
     with server, client:
