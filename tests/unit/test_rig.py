@@ -29,6 +29,15 @@ def test_the_lines_are_those_that_the_module_prints(rig):
     assert rig.TAKEN_FOR_ITS_HOST.removeprefix(rig.LOST_A_GUEST).decode() in module
 
 
+def test_what_nobody_writes_is_mounted_last_and_cached(rig, tmp_path):
+    root, _, *own, tests = rig.shares(tmp_path)
+    assert [entry[2] for entry in own] == [False, False]
+    assert root[2] and tests == ("tests", SRC / "tests", True)
+    lines = [line.split() for line in (tmp_path / "mounts").read_text().splitlines()]
+    assert [line[0] for line in lines] == [entry[0] for entry in (*own, tests)]
+    assert lines[-1][1:] == ["ro,cache=loose", str(SRC / "tests")]
+
+
 UP = "[    9.30] rig: CMD starts\n"
 TAKEN = "[  115.83] test_svm: a guest is lost: the emulated processor has taken it for its host\n"
 SHUT_DOWN = "[  115.83] test_svm: a guest is lost: a triple fault has shut it down\n"
