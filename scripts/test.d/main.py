@@ -10,9 +10,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[2]
@@ -57,14 +57,17 @@ class Suite:
         self.failures = []
         # What a run writes for `count`: an earlier one's must not be taken for it.
         self.report = None
+        # How long the last run took.
+        self.seconds = 0
 
     def run(self, prefix=""):
         """(passed, failed), with the output shown as it comes."""
         log = OUT / f"{self.name}.log"
-        print(f"== {self.name}: {' '.join(map(str, self.command))}", flush=True)
+        start, lines = time.monotonic(), []
+        # Who sees an output that was cut off sees where the time went, as by the stamps of set-up.
+        print(f"== {self.name}: [{time.strftime('%H:%M:%S')}] {' '.join(map(str, self.command))}", flush=True)
         if self.report:
             self.report.unlink(missing_ok=True)
-        start, lines = time.monotonic(), []
         with open(log, "w") as file, subprocess.Popen(
                 self.command, cwd=SRC, env=os.environ | self.env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
@@ -83,37 +86,31 @@ class Suite:
             print(f"{self.name}: {line}", flush=True)
         failed += len(ours)
         self.failures = [*ours, *(found.replace("\n", " ") for found in FAILURE.findall(text))] if failed else []
-        print(f"== {self.name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
+        self.seconds = time.monotonic() - start
+        print(f"== {self.name}: {passed} passed, {failed} failed in {self.seconds:.0f} s", flush=True)
         return passed, failed
 
 
 class Beside:
-    """Lanes of suites that run at the same time. A rig mostly waits for links, timers
-    and guests, so that two of them keep two cores busy; what measures time, or starts
-    guests in pairs, is to run alone."""
+    """Suites of which as many run at the same time as there are lanes, each lane with the next one
+    that nobody has begun; the longest come first. A rig mostly waits for links, timers and
+    guests, so that two of them keep two cores busy; what measures time, or starts guests in
+    pairs, is to run alone."""
 
-    def __init__(self, *lanes):
-        self.lanes = lanes
+    def __init__(self, *suites, lanes=2):
+        self.suites, self.lanes = suites, lanes
 
     def run(self):
         """[(name, passed, failed)] of all suites."""
-        totals = []
+        def one(suite):
+            try:
+                return (suite.name, *suite.run(f"{suite.name}| "))
+            except OSError as error:
+                print(f"{suite.name}: cannot be run: {error}", flush=True)
+                return suite.name, 0, 1
 
-        def walk(lane):
-            for suite in lane:
-                try:
-                    outcome = suite.run(f"{suite.name}| ")
-                except OSError as error:
-                    print(f"{suite.name}: cannot be run: {error}", flush=True)
-                    outcome = (0, 1)
-                totals.append((suite.name, *outcome))
-
-        threads = [threading.Thread(target=walk, args=(lane,)) for lane in self.lanes]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return totals
+        with ThreadPoolExecutor(self.lanes) as pool:
+            return list(pool.map(one, self.suites))
 
 
 def minimum(name):
@@ -208,9 +205,9 @@ def hostile_on_debug():
 def suites(part):
     cargo = {"CARGO_TARGET_DIR": str(SRC / "build/target")}
     match part:
-        # What needs neither a rig nor a quiet machine.
+        # What needs no quiet machine. Compilers keep one core busy; what boots kernels waits often.
         case "quick":
-            return [Beside([*suites("check"), *suites("unit"), *suites("fuzz")], suites("kunit"))]
+            return [Beside(*suites("check"), *suites("kunit"), pytest("rig", ["tests/rig"]), *suites("unit"), *suites("fuzz"))]
         case "check":
             return [Suite("check", ["scripts/check"], by_pattern(SUMMARY))]
         case "unit":
@@ -222,26 +219,25 @@ def suites(part):
             return [Suite("kunit", ["scripts/kunit"], by_pattern(SUMMARY))]
         case "system":
             return [
-                pytest("rig", ["tests/rig"]),
                 Beside(
-                    [in_rig("system-stock", EVERYWHERE, "stock", 3600),
-                     in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
-                     soak("soak-forged", "forged", "1", "stock"),
-                     soak("soak-mailbox", "mailbox", "2", "stock"),
-                     # The cells by the raw uAPI; QEMU's take half a minute each.
-                     soak("soak-cancel", "cancel", "15", "stock"),
-                     *suites("postcopy"),
-                     *suites("truth"),
-                     *on_stock()],
-                    [in_rig("system-debug", ON_DEBUG, "debug", 3600),
-                     in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
-                     soak("soak-reload", "reload", "3", "debug"),
-                     soak("soak-updown", "updown", "10", "debug"),
-                     trap_on_debug(),
-                     hostile_on_debug()]),
-                # The driver's registers are written beside it; the kernel notices the hang.
-                in_rig("hang", ["tests/system/hang"], "stock", 600,
-                       ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"]),
+                    in_rig("system-debug", ON_DEBUG, "debug", 3600),
+                    in_rig("system-stock", EVERYWHERE, "stock", 3600),
+                    soak("soak-updown", "updown", "4", "debug"),
+                    *suites("postcopy"),
+                    *suites("truth"),
+                    *on_stock(),
+                    trap_on_debug(),
+                    hostile_on_debug(),
+                    soak("soak-reload", "reload", "3", "debug"),
+                    # The cells by the raw uAPI; QEMU's take half a minute each.
+                    soak("soak-cancel", "cancel", "15", "stock"),
+                    soak("soak-mailbox", "mailbox", "2", "stock"),
+                    soak("soak-forged", "forged", "1", "stock"),
+                    in_rig("failures", ["tests/system/debug", "--ignore", QEMU_ON_DEBUG], "debug", 2400),
+                    in_rig("provider-c", ["tests/system/provider_c"], "stock", 900, ["--nvme", "2"]),
+                    # The driver's registers are written beside it; the kernel notices the hang.
+                    in_rig("hang", ["tests/system/hang"], "stock", 600,
+                           ["--append", "iomem=relaxed", "--expect", "NETDEV WATCHDOG: .* transmit queue 0 timed out"])),
                 Suite("demo", ["scripts/demo"], by_status),
                 # Guests in pairs.
                 *suites("migration"),
@@ -293,7 +289,7 @@ def named(name):
 def flat(entries):
     """All suites of a part."""
     for entry in entries:
-        yield from (suite for lane in entry.lanes for suite in lane) if isinstance(entry, Beside) else (entry,)
+        yield from entry.suites if isinstance(entry, Beside) else (entry,)
 
 
 def main(parts):
@@ -303,8 +299,9 @@ def main(parts):
     for entry in entries:
         totals += entry.run() if isinstance(entry, Beside) else [(entry.name, *entry.run())]
     print()
+    seconds = {suite.name: suite.seconds for suite in flat(entries)}
     for name, passed, failed in totals:
-        print(f"{name:14} {passed:4} passed {failed:4} failed")
+        print(f"{name:18} {passed:4} passed {failed:4} failed {seconds[name]:6.0f} s")
     passed, failed = sum(p for _, p, _ in totals), sum(f for _, _, f in totals)
     print(f"{time.monotonic() - start:.0f} s")
     # Last, for who sees no more than the end.

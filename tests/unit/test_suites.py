@@ -24,19 +24,35 @@ def suite(name, passed, failed=0, seconds=0, status=0):
 
 
 def test_lanes_run_beside_each_other_and_all_count(tmp_path):
-    # The first of the second lane meets the first of the first one there.
+    # Two meet, of which the second begins while the first has not ended.
     meet = ("import pathlib, time, sys; mine, other = sys.argv[1:]; pathlib.Path(mine).touch()\n"
             "for _ in range(600):\n  if pathlib.Path(other).exists(): print('x: 1 passed, 0 failed'); break\n"
             "  time.sleep(0.05)")
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
-    lanes = main.Beside([main.Suite("one", [sys.executable, "-c", meet, a, b], COUNT), suite("two", 3)],
-                        [main.Suite("three", [sys.executable, "-c", meet, b, a], COUNT), suite("four", 1, 2, status=1)])
-    assert sorted(lanes.run()) == [("four", 1, 2), ("one", 1, 0), ("three", 1, 0), ("two", 3, 0)]
+    lanes = main.Beside(main.Suite("one", [sys.executable, "-c", meet, a, b], COUNT),
+                        main.Suite("two", [sys.executable, "-c", meet, b, a], COUNT), suite("three", 3), suite("four", 1, 2, status=1))
+    assert lanes.run() == [("one", 1, 0), ("two", 1, 0), ("three", 3, 0), ("four", 1, 2)]
+
+
+def test_who_is_done_takes_the_next_one():
+    """As many at once as there are lanes."""
+    first, *others = suites = [suite("one", 1, seconds=2), suite("two", 1), suite("three", 1), suite("four", 1)]
+    begun = []
+    for each in suites:
+        each.run = lambda prefix, each=each: (begun.append((each.name, first.seconds)), main.Suite.run(each, prefix))[1]
+    main.Beside(*suites).run()
+    # None waits for the first, which takes longest.
+    assert sorted(name for name, _ in begun) == ["four", "one", "three", "two"]
+    assert all(seconds == 0 for _, seconds in begun) and first.seconds >= 2 and len(others) == 3
+    begun.clear()
+    first.seconds = 0
+    main.Beside(*suites, lanes=1).run()
+    assert [seconds >= 2 for _, seconds in begun] == [False, True, True, True]
 
 
 def test_a_suite_that_cannot_be_started_is_a_failure():
-    lanes = main.Beside([main.Suite("none", ["/nonexistent"], COUNT)], [suite("one", 2)])
-    assert sorted(lanes.run()) == [("none", 0, 1), ("one", 2, 0)]
+    lanes = main.Beside(main.Suite("none", ["/nonexistent"], COUNT), suite("one", 2))
+    assert lanes.run() == [("none", 0, 1), ("one", 2, 0)]
 
 
 def test_one_that_ends_badly_or_with_too_few_tests_fails():
@@ -47,7 +63,7 @@ def test_one_that_ends_badly_or_with_too_few_tests_fails():
 
 def test_packages_of_lanes_are_found():
     extra = main.with_packages(suite("one", 1), "socat")
-    assert [each.packages for each in main.flat([suite("two", 1), main.Beside([extra], [])])] == [(), ("socat",)]
+    assert [each.packages for each in main.flat([suite("two", 1), main.Beside(extra)])] == [(), ("socat",)]
 
 
 def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
@@ -70,9 +86,12 @@ def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
 ))
 def test_what_failed_is_named_at_the_end(capsys, monkeypatch, line):
     bad = main.Suite("bad", [sys.executable, "-c", f"print({line!r}); print('x: 1 passed, 1 failed')"], COUNT)
-    monkeypatch.setattr(main, "suites", lambda part: [main.Beside([bad], [suite("good", 3)])])
+    monkeypatch.setattr(main, "suites", lambda part: [main.Beside(bad, suite("good", 3))])
     assert main.main(["system"]) == 1
     table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    # The suites, and how long each took.
+    assert [line.split()[0] for line in table[:2]] == ["bad", "good"]
+    assert all(line.endswith(" s") and int(line.split()[-2]) >= 0 for line in table[:3])
     assert table[-2:] == ["bad: " + line.replace("\n", " "), "4 passed, 1 failed"]
 
 
