@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The PF's own interface, across the wire."""
 
+import re
+
 import pytest
 
 from conftest import two_nics
 from rigtest.frames import packet_socket, settles
-from rigtest.net import iperf3, running, transfer
+from rigtest.net import iperf3, iperf3_server, running, transfer
 from rigtest.pci import wait_for
 
 LEFT, RIGHT = "198.51.100.1", "198.51.100.2"
@@ -112,12 +114,22 @@ def test_mtu_limits(wire):
 
 
 def test_too_long_is_dropped(wire):
-    """A frame beyond the receiver's MTU does not arrive."""
+    """A frame beyond the receiver's MTU does not arrive, and others do beside it."""
     wire.left.ip("link", "set", wire.left.netdev, "mtu", 3000)
     try:
         before = wire.right.received()
         assert wire.left.ping(RIGHT, count=2, size=2900, extra=("-M", "do")) == 0
         assert wire.right.received() <= before + 2, "an ARP request and its answer at most"
+        with iperf3_server(wire.right), running(wire.left.popen("iperf3", "-c", RIGHT, "--bidir", "-t", "900")) as traffic:
+            for peer in wire:
+                wait_traffic(peer, peer.received())
+            for _ in range(3):
+                text = wire.left("ping", "-q", "-n", "-f", "-w", 2, "-s", 2900, "-M", "do", RIGHT, check=False)
+                assert int(re.search(r"(\d+) packets transmitted, 0 received", text).group(1)) > 50
+                for peer in wire:
+                    wait_traffic(peer, peer.received())
+            assert traffic.poll() is None
+            assert wire.right.has_carrier()
     finally:
         wire.left.ip("link", "set", wire.left.netdev, "mtu", 1500)
     pings(wire.left, RIGHT)
