@@ -18,6 +18,7 @@ ksft = load("tests/netdev/ksft.py")
     ("TEST: speeds  (10 and 100)                 [FAIL]", "speeds  (10 and 100)", "fail"),
     ("TEST: loopback                  [SKIP]", "loopback", "skip"),
     ("PASS: eth0: Turned off feature: tx", "DEV: Turned off feature: tx", "ok"),
+    ("PASS: eth0: Restore feature tx to initial state off", "DEV: Restore feature tx", "ok"),
     ("FAIL: eth1: ethtool dump", "FAR: ethtool dump", "fail"),
     ("XFAIL: eth0: ethtool dump not supported", "DEV: ethtool dump not supported", "xfail"),
 ])

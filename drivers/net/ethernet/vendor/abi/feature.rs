@@ -22,13 +22,37 @@ const SEND: u64 = 1 << bindings::NETIF_F_SG_BIT
     | 1 << bindings::NETIF_F_TSO_BIT
     | 1 << bindings::NETIF_F_TSO6_BIT
     | 1 << bindings::NETIF_F_GSO_UDP_L4_BIT;
+/// What is in tunnels is cut by rewriting their headers. The device knows nothing of tunnels: the stack
+/// cuts off what is no whole piece, and headers before those of the packet inside go for options of layer 3.
+const TUNNELS: u64 = 1 << bindings::NETIF_F_GSO_GRE_BIT
+    | 1 << bindings::NETIF_F_GSO_GRE_CSUM_BIT
+    | 1 << bindings::NETIF_F_GSO_IPXIP4_BIT
+    | 1 << bindings::NETIF_F_GSO_IPXIP6_BIT
+    | 1 << bindings::NETIF_F_GSO_UDP_TUNNEL_BIT
+    | 1 << bindings::NETIF_F_GSO_UDP_TUNNEL_CSUM_BIT;
 /// What is always on.
-pub(super) const FIXED: u64 =
+const FIXED: u64 =
     1 << bindings::NETIF_F_HIGHDMA_BIT | 1 << bindings::NETIF_F_HW_VLAN_CTAG_FILTER_BIT;
 /// What can be switched off.
-pub(super) const CHANGEABLE: u64 =
-    SEND | RX_CHECKSUM | RX_HASH | VLAN_STRIP | 1 << bindings::NETIF_F_HW_VLAN_CTAG_TX_BIT;
-/// What is off until somebody switches it on.
-pub(super) const OFF: u64 = RX_ALL;
+const CHANGEABLE: u64 = SEND
+    | RX_CHECKSUM
+    | RX_HASH
+    | VLAN_STRIP
+    | 1 << bindings::NETIF_F_HW_VLAN_CTAG_TX_BIT
+    | 1 << bindings::NETIF_F_GSO_PARTIAL_BIT;
+/// What is off until somebody switches it on. QEMU's model takes the headers of a tunnel for those
+/// of the packet inside, so that what is sent by these does not get through it.
+const OFF: u64 = RX_ALL | TUNNELS;
 /// What interfaces of VLANs have, too.
-pub(super) const VLAN: u64 = SEND | 1 << bindings::NETIF_F_HIGHDMA_BIT;
+const VLAN: u64 = SEND | 1 << bindings::NETIF_F_HIGHDMA_BIT;
+
+/// All of an interface.
+pub(super) const ALL: bindings::igb_rs_feature_sets = bindings::igb_rs_feature_sets {
+    fixed: FIXED,
+    changeable: CHANGEABLE,
+    off: OFF,
+    vlan: VLAN,
+    // Once one of tunnels is on: igb_rs_features_check().
+    encapsulated: VLAN,
+    partial: TUNNELS,
+};

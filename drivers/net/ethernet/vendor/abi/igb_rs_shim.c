@@ -56,14 +56,13 @@ void igb_rs_set_ops(struct net_device *dev, const struct net_device_ops *ops,
 	dev->ethtool_ops = ethtool_ops;
 }
 
-void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
-			 netdev_features_t changeable, netdev_features_t off,
-			 netdev_features_t vlan)
+void igb_rs_set_features(struct net_device *dev, const struct igb_rs_feature_sets *all)
 {
-	dev->features |= fixed | changeable;
-	dev->hw_features |= changeable | off;
-	dev->vlan_features |= vlan;
-	dev->hw_enc_features |= NETIF_F_SG | NETIF_F_HIGHDMA;
+	dev->features |= all->fixed | all->changeable;
+	dev->hw_features |= all->changeable | all->off;
+	dev->vlan_features |= all->vlan;
+	dev->hw_enc_features |= all->encapsulated;
+	dev->gso_partial_features = all->partial;
 	dev->mpls_features |= NETIF_F_HW_CSUM | NETIF_F_SG | NETIF_F_HIGHDMA;
 	dev->priv_flags |= IFF_UNICAST_FLT;
 }
@@ -79,8 +78,16 @@ netdev_features_t igb_rs_features_check(struct sk_buff *skb, struct net_device *
 	netdev_features_t work = NETIF_F_CSUM_MASK | NETIF_F_SCTP_CRC | NETIF_F_GSO_MASK;
 
 	features = vlan_features_check(skb, features);
-	if (skb->encapsulation || skb_network_offset(skb) > IGB_RS_MAX_MAC_LENGTH)
+	if (skb_network_offset(skb) > IGB_RS_MAX_MAC_LENGTH)
 		return features & ~work;
+	if (skb->encapsulation) {
+		/* Tunnels are the stack's work until somebody has it done here. */
+		if (!(dev->features & dev->gso_partial_features))
+			return features & ~work;
+		/* All pieces have the number of the packet inside. */
+		if (!(features & NETIF_F_TSO_MANGLEID))
+			features &= ~NETIF_F_TSO;
+	}
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
 	    (skb_checksum_start(skb) < skb_network_header(skb) ||
 	     skb_checksum_start(skb) - skb_network_header(skb) > IGB_RS_MAX_IP_LENGTH))

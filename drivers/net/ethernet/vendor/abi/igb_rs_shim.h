@@ -95,9 +95,20 @@ const char *igb_rs_name(const struct net_device *dev);
 const char *igb_rs_bus_name(const struct net_device *dev);
 void igb_rs_set_ops(struct net_device *dev, const struct net_device_ops *ops,
 		    const struct ethtool_ops *ethtool_ops);
-void igb_rs_set_features(struct net_device *dev, netdev_features_t fixed,
-			 netdev_features_t changeable, netdev_features_t off,
-			 netdev_features_t vlan);
+
+/* Abilities: always on; on at first; off at first; of VLANs above; of packets in tunnels; those that
+ * need the stack's help.
+ */
+struct igb_rs_feature_sets {
+	netdev_features_t fixed;
+	netdev_features_t changeable;
+	netdev_features_t off;
+	netdev_features_t vlan;
+	netdev_features_t encapsulated;
+	netdev_features_t partial;
+};
+
+void igb_rs_set_features(struct net_device *dev, const struct igb_rs_feature_sets *all);
 netdev_features_t igb_rs_features(const struct net_device *dev);
 /* `ndo_features_check`: all of it is inline functions. */
 netdev_features_t igb_rs_features_check(struct sk_buff *skb, struct net_device *dev,

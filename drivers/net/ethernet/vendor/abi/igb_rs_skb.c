@@ -100,7 +100,11 @@ static __always_inline void describe(const struct sk_buff *skb, struct igb_rs_pa
 	packet->segments = shared->gso_segs;
 	packet->tcp = !(shared->gso_type & SKB_GSO_UDP_L4);
 	packet->ipv4 = vlan_get_protocol(skb) == htons(ETH_P_IP);
-	packet->l4_length = packet->tcp ? tcp_hdrlen(skb) : sizeof(struct udphdr);
+	if (!packet->tcp)
+		packet->l4_length = sizeof(struct udphdr);
+	else if (packet->partial)
+		/* In a tunnel, of the packet inside. */
+		packet->l4_length = __tcp_hdrlen((struct tcphdr *)skb_checksum_start(skb));
 }
 
 void igb_rs_describe(const struct sk_buff *skb, struct igb_rs_packet *packet)

@@ -265,8 +265,7 @@ impl<'bound, T: Operations + 'bound> Registration<'bound, T> {
             bindings::igb_rs_set_ops(dev, Self::OPS, ethtool::Table::<T>::OPS);
             (*dev).min_mtu = abilities.min_mtu;
             (*dev).max_mtu = abilities.max_mtu;
-            let (fixed, changeable) = (feature::FIXED, feature::CHANGEABLE);
-            bindings::igb_rs_set_features(dev, fixed, changeable, feature::OFF, feature::VLAN);
+            bindings::igb_rs_set_features(dev, &feature::ALL);
         }
         ops.device().advertise_xdp();
         // SAFETY: The device is set up.

@@ -3,6 +3,9 @@
 //! What the headers of a packet must look like before hardware cuts it into pieces
 //! (datasheet 7.2.4.4): lengths are zero, and the checksum of layer 4 covers the pseudo
 //! header without the length, which hardware fills in for each piece. Pure.
+//!
+//! Of a packet in a tunnel, layer 3 is the outer one and layer 4 the inner one. What is between them
+//! goes for options of layer 3, is the same in each piece, and must not count in its checksum.
 
 use super::descriptor::Layer4;
 
@@ -15,6 +18,8 @@ pub(crate) struct Offsets {
     pub(crate) transport: usize,
 }
 
+/// Words of four bytes of an IPv4 header, in its first byte.
+const IPV4_WORDS: u8 = 0x0f;
 /// Offsets within headers (RFC 791, 8200, 9293, 768).
 const IPV4_LENGTH: usize = 2;
 const IPV4_CHECKSUM: usize = 10;
@@ -34,7 +39,8 @@ pub(crate) fn prepare(
     let Offsets { network, transport } = offsets;
     if ipv4 {
         put(headers, network.checked_add(IPV4_LENGTH)?, 0)?;
-        put(headers, network.checked_add(IPV4_CHECKSUM)?, 0)?;
+        let at = network.checked_add(IPV4_CHECKSUM)?;
+        put(headers, at, cancelling(headers, offsets)?)?;
     } else {
         put(headers, network.checked_add(IPV6_LENGTH)?, 0)?;
     }
@@ -45,6 +51,23 @@ pub(crate) fn prepare(
     })?;
     let sum = get(headers, place)?;
     put(headers, place, without(sum, length))
+}
+
+/// What the checksum of IPv4 begins with, so that hardware, which sums up all before layer 4, gets that
+/// of the header alone.
+fn cancelling(headers: &[u8], offsets: Offsets) -> Option<u16> {
+    let words = usize::from(headers.get(offsets.network)? & IPV4_WORDS);
+    let end = offsets.network.checked_add(words.checked_mul(4)?)?;
+    if end == offsets.transport {
+        return Some(0);
+    }
+    let between = headers.get(end..offsets.transport)?;
+    let sum = |sum, pair: &[u8]| match *pair {
+        [high, low] => add(sum, u16::from_be_bytes([high, low])),
+        [high] => add(sum, u16::from_be_bytes([high, 0])),
+        _ => sum,
+    };
+    Some(!between.chunks(2).fold(0, sum))
 }
 
 fn get(bytes: &[u8], at: usize) -> Option<u16> {
@@ -61,13 +84,15 @@ fn put(bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
 /// The one's complement sum `sum` without the addend `addend`.
 fn without(sum: u16, addend: u32) -> u16 {
     let [a, b, c, d] = addend.to_be_bytes();
-    let add = |sum: u16, value: u16| {
-        let (sum, carry) = sum.overflowing_add(value);
-        // Cannot overflow again: a sum with a carry is below the maximum.
-        sum.wrapping_add(u16::from(carry))
-    };
     let sum = add(sum, !u16::from_be_bytes([a, b]));
     add(sum, !u16::from_be_bytes([c, d]))
+}
+
+/// The one's complement sum of both.
+fn add(sum: u16, value: u16) -> u16 {
+    let (sum, carry) = sum.overflowing_add(value);
+    // Cannot overflow again: a sum with a carry is below the maximum.
+    sum.wrapping_add(u16::from(carry))
 }
 
 #[cfg_attr(kunit_module, kernel::prelude::kunit_tests(igb_rs_segment))]
@@ -109,6 +134,7 @@ mod tests {
             network: 14,
             transport: 34,
         };
+        headers[14] = 0x45;
         headers[50..52].copy_from_slice(&[0x12, 0x34]);
         let done = prepare(&mut headers, offsets, Layer4::Tcp, true, 0x34);
         assert_eq!(done, Some(()));
@@ -116,7 +142,50 @@ mod tests {
         assert_eq!(headers[24..26], [0, 0]);
         assert_eq!(headers[50..52], [0x12, 0x00]);
         // All else is as it was.
-        assert_eq!(headers.iter().filter(|byte| **byte != 0xee).count(), 6);
+        assert_eq!(headers.iter().filter(|byte| **byte != 0xee).count(), 7);
+    }
+
+    /// What hardware does with layer 3 of a piece of `length` bytes, from its beginning to layer 4.
+    fn finish_ipv4(layer3: &mut [u8], length: u16) {
+        assert_eq!(put(layer3, IPV4_LENGTH, length), Some(()));
+        let words = |bytes: &[u8]| {
+            let mut all = [0; 64];
+            for (word, pair) in all.iter_mut().zip(bytes.chunks(2)) {
+                *word = u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]);
+            }
+            sum(&all)
+        };
+        let checksum = !words(layer3);
+        assert_eq!(put(layer3, IPV4_CHECKSUM, checksum), Some(()));
+        let header = usize::from(layer3[0] & IPV4_WORDS) * 4;
+        assert_eq!(words(&layer3[..header]), 0xffff);
+    }
+
+    #[test]
+    fn what_a_tunnel_adds_is_not_in_its_checksum() {
+        // After layer 3 without options and with some: nothing, UDP and VXLAN and another packet's
+        // headers, GRE and another packet's.
+        for (first, options) in [(0x45, 0), (0x46, 4), (0x4f, 40)] {
+            for between in [0, 8 + 8 + 14 + 20, 4 + 20, 8 + 40, 1, 3] {
+                let transport = 14 + 20 + options + between;
+                let mut headers = [0; 14 + 20 + 40 + 50 + 20];
+                for (at, byte) in headers.iter_mut().enumerate() {
+                    *byte = (at * 157 + between) as u8;
+                }
+                headers[14] = first;
+                let was = headers;
+                let offsets = Offsets {
+                    network: 14,
+                    transport,
+                };
+                let done = prepare(&mut headers, offsets, Layer4::Tcp, true, 1448);
+                assert_eq!(done, Some(()));
+                finish_ipv4(&mut headers[14..transport], 1400);
+                // What is in the tunnel is as it was.
+                let inside = 14 + 20 + options..transport;
+                assert_eq!(headers[inside.clone()], was[inside]);
+            }
+        }
     }
 
     #[test]
@@ -152,5 +221,12 @@ mod tests {
         );
         let far = at(usize::MAX, usize::MAX);
         assert_eq!(prepare(&mut headers, far, Layer4::Udp, false, 1), None);
+        assert_eq!(prepare(&mut headers, far, Layer4::Udp, true, 1), None);
+        // A header of layer 3 that ends after layer 4 begins.
+        headers[14] = 0x4f;
+        assert_eq!(
+            prepare(&mut headers, at(14, 34), Layer4::Udp, true, 1),
+            None
+        );
     }
 }
