@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run one soak part inside the rig: `round(host, n)` of tests/soak/PART.py, many
+"""Run soak parts inside the rig, one after the other: `round(host, n)` of tests/soak/PART.py, many
 times, and `finish(host)`, if it has that, before what it left is cleaned up;
 `report()`, if it has that, tells of all rounds at the end. A round that failed while
 the emulated processor lost a guest (Documentation/rig.rst) runs once more, and is counted.
@@ -8,6 +8,7 @@ modules are those that do wrong, and the file is build/soak/PART-faults.json."""
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -76,31 +77,42 @@ def run_round(part, host, n):
     return attempt(part, host, n), True
 
 
+def numbers(text):
+    """What a part each is said of, None of which nothing is."""
+    return [int(word) if word else None for word in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--first", type=int, default=0, help="number of the first round: for a long count in pieces")
+    parser.add_argument("parts", type=lambda text: text.split(","))
+    parser.add_argument("--rounds", type=numbers, default=[], help="of each part, with commas between them")
+    parser.add_argument("--first", type=numbers, default=[], help="number of each first round: for a long count in pieces")
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--commit", required=True)
     options = parser.parse_args()
 
-    part = importlib.import_module(options.part.replace("-", "_"))
     from conftest import Host
     host = Host()
     host.clean()
-    rounds = options.rounds or part.ROUNDS
+    parts = list(itertools.zip_longest(options.parts, options.rounds, options.first))
+    return 0 if all([soak(host, name, rounds, begin or 0, options) for name, rounds, begin in parts]) else 1
+
+
+def soak(host, name, rounds, begin, options):
+    """Run so many rounds of a part, or as many as it has, from round `begin` on; answers whether it passed."""
+    part = importlib.import_module(name.replace("-", "_"))
+    rounds = rounds or part.ROUNDS
     start = shown = time.monotonic()
     failures = repeated = growth = first = 0
-    for n in range(options.first, options.first + rounds):
+    for n in range(begin, begin + rounds):
         failed, again = run_round(part, host, n)
         failures, repeated = failures + failed, repeated + again
-        done = n + 1 - options.first
+        done = n + 1 - begin
         if done == 1:
             first = kernel_bytes()
         if time.monotonic() - shown > PROGRESS_SECONDS or done == rounds:
             shown, growth = time.monotonic(), kernel_bytes() - first
-            print(f"{options.part}: {done} of {rounds} rounds, {failures} failed, {shown - start:.0f} s, "
+            print(f"{name}: {done} of {rounds} rounds, {failures} failed, {shown - start:.0f} s, "
                   f"{growth >> 10} KiB more memory used", flush=True)
     failures += finished(part, host)
     host.clean()
@@ -108,15 +120,15 @@ def main():
     if growth > MOST_GROWTH:
         failures += 1
         print(f"memory is lost: {growth} bytes", flush=True)
-    result = {"part": options.part, "first": options.first, "rounds": rounds, "failures": failures, "repeated": repeated,
+    result = {"part": name, "first": begin, "rounds": rounds, "failures": failures, "repeated": repeated,
               "growth": growth, "seconds": round(time.monotonic() - start, 1),
               "kernel": options.kernel, "commit": options.commit, "passed": failures == 0}
-    name = options.part + ("-faults" if os.environ.get("FAULTS") == "1" else "")
-    out = SRC / "build/soak" / f"{name}.json"
+    suffix = "-faults" if os.environ.get("FAULTS") == "1" else ""
+    out = SRC / "build/soak" / f"{name}{suffix}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(f"soak: {'passed' if result['passed'] else 'FAILED'}: {out.relative_to(SRC)}", flush=True)
-    return 0 if result["passed"] else 1
+    return result["passed"]
 
 
 if __name__ == "__main__":

@@ -75,6 +75,12 @@ def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
         assert main.by_finding(text) == (0, 1)
 
 
+def test_each_part_of_a_soak_counts():
+    text = "soak: passed: build/soak/updown.json\nround 1 failed:\nsoak: FAILED: build/soak/reload.json\nsoak: passed: build/soak/trap.json\n"
+    assert main.by_soaks(text) == (2, 1)
+    assert main.by_soaks("") == (0, 0)
+
+
 @pytest.mark.parametrize("line", (
     "FAILED tests/system/test_x.py::test_y - AssertionError: assert 1 == 2",
     "[  69.5 s] failed: Refused: the TCP connection did not go on: []",
