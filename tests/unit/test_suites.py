@@ -78,6 +78,7 @@ def test_a_driver_that_does_wrong_must_be_found_out_by_what_it_does():
 def test_each_part_of_a_soak_counts():
     text = "soak: passed: build/soak/updown.json\nround 1 failed:\nsoak: FAILED: build/soak/reload.json\nsoak: passed: build/soak/trap.json\n"
     assert main.by_soaks(text) == (2, 1)
+    assert main.by_soaks(text + "soak: passed: build/soak/reload.json\n") == (3, 0)
     assert main.by_soaks("") == (0, 0)
 
 
