@@ -12,13 +12,14 @@ import zlib
 import pytest
 
 from conftest import Host
-from rigtest.frames import ALL, BROADCAST, MOST, SECONDS, TYPE, octets, packet_socket
+from rigtest.frames import ALL, BROADCAST, MOST, SECONDS, SOL_PACKET, TYPE, octets, packet_socket
 from rigtest.net import peers
 from rigtest.pci import modprobe
+from rigtest.probe import checksum
 from test_netdev import LEFT, RIGHT
 
 # Of linux/if_packet.h and linux/virtio_net.h
-SOL_PACKET, VNET_HDR = 263, 15
+VNET_HDR = 15
 NEEDS_CSUM, TCPV4 = 1, 1
 INSIDE, BEYOND = "203.0.113.1", "203.0.113.2"
 BEYOND_MAC = "02:00:00:00:00:05"
@@ -37,20 +38,12 @@ TUNNELS = {
 }
 
 
-def total(data):
-    """The one's complement sum."""
-    value = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while value > 0xffff:
-        value = (value & 0xffff) + (value >> 16)
-    return value
-
-
 def inner(source, length):
     """A packet of TCP that is to be cut, with its headers as the stack leaves them to a device."""
     addresses = socket.inet_aton(INSIDE) + socket.inet_aton(BEYOND)
     head = struct.pack("!BBHHHBBH", 0x45, 0, IPV4 + TCP + length, 7, 0x4000, 64, socket.IPPROTO_TCP, 0) + addresses
-    head = head[:10] + struct.pack("!H", ~total(head) & 0xffff) + head[12:]
-    pseudo = total(addresses + struct.pack("!HH", socket.IPPROTO_TCP, TCP + length))
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    pseudo = ~checksum(addresses + struct.pack("!HH", socket.IPPROTO_TCP, TCP + length)) & 0xffff
     tcp = struct.pack("!HHIIBBHHH", 1000, 1001, 1, 1, TCP // 4 << 4, 0x18, 512, pseudo, 0)
     body = bytes(n * 7 & 0xff for n in range(length))
     return octets(BEYOND_MAC) + octets(source) + struct.pack("!H", IP) + head + tcp + body
@@ -76,7 +69,7 @@ def on_the_wire(left, right, interface, length):
                 return found
             if frame[6:12] == own and kind == IP:
                 words = (frame[14] & 15) * 4
-                valid = total(frame[14:14 + words]) == 0xffff
+                valid = checksum(frame[14:14 + words]) == 0
                 # Where the model does nothing, it is what the driver wants it to begin with.
                 rest = frame[:18] + frame[20:24] + (b"" if valid else frame[24:26]) + frame[26:]
                 found.append((valid, len(frame), rest[:HEADERS].hex(), zlib.crc32(rest)))

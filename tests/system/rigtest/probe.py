@@ -30,7 +30,8 @@ LATE_SECONDS = 1
 DOWN_FACTOR = 10
 
 
-def _checksum(data):
+def checksum(data):
+    """That of the internet (RFC 1071), of an even number of bytes; zero if they have the right one."""
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -39,7 +40,7 @@ def _checksum(data):
 
 def _request(ident, number):
     blank = PACKET.pack(ECHO_REQUEST, 0, 0, ident, number & 0xFFFF, number)
-    return PACKET.pack(ECHO_REQUEST, 0, _checksum(blank), ident, number & 0xFFFF, number)
+    return PACKET.pack(ECHO_REQUEST, 0, checksum(blank), ident, number & 0xFFFF, number)
 
 
 def _probe(address, interval, out):
